@@ -1,0 +1,46 @@
+{
+  "variables": {
+    # 1: leave the fork engine out, as on musl and macOS: node-gyp rebuild -- -Dwithout_fork=1
+    "without_fork%": 0,
+  },
+  "target_defaults": {
+    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti"],
+    "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")", "native"],
+    # Node-API 8 is in every Node 20: one binary serves 20, 22, 24 and 26.
+    "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+    "xcode_settings": {
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+      "MACOSX_DEPLOYMENT_TARGET": "11.0",
+    },
+  },
+  "targets": [
+    {
+      "target_name": "doublefork",
+      "sources": [
+        "native/addon.cc",
+        "native/detach/handles.cc",
+        "native/detach/launcher.cc",
+        "native/syscalls/descriptor.cc",
+        "native/syscalls/process.cc",
+        "native/syscalls/signal.cc",
+      ],
+      "conditions": [
+        ["OS=='linux' and (target_arch=='x64' or target_arch=='arm64') and without_fork==0", {
+          "sources": [
+            "native/fork/binding.cc",
+            "native/fork/fork.cc",
+            "native/fork/freeze.cc",
+            "native/fork/heap.cc",
+            "native/fork/proc.cc",
+            "native/fork/reason.cc",
+            "native/fork/revive.cc",
+            "native/fork/separate.cc",
+            "native/fork/support.cc",
+          ],
+        }, {
+          "sources": ["native/fork/unsupported.cc"],
+        }],
+      ],
+    },
+  ],
+}

@@ -1,0 +1,23 @@
+// The addon's table of contents. Every function takes validated arguments from src/posix and
+// returns its result, or -errno.
+#include <napi.h>
+
+#include "detach/exports.h"
+#include "fork/exports.h"
+#include "syscalls/exports.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env, Napi::Object exports) {
+  doublefork::ExportProcess(exports);  // setsid getsid getpgid setpgid umask chdir kill waitpid ...
+  doublefork::ExportDescriptor(
+      exports);                        // open close dup dup2 dup3 pipe poll closeRange isatty ...
+  doublefork::ExportSignal(exports);   // sigprocmask disposition setDisposition
+  doublefork::ExportFork(exports);     // fork detach forkSupport
+  doublefork::ExportHandles(exports);  // loopHandles
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(doublefork, Init)

@@ -1,0 +1,245 @@
+// Only async-signal-safe calls in Await(): a frozen thread may be inside malloc or stdio for good.
+#include "detach/launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+namespace doublefork {
+namespace {
+
+// Signals by which a user or a terminal ends the launcher while it waits.
+constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+volatile sig_atomic_t ending_signal = 0;
+
+sigset_t EndingSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : kEndingSignals) sigaddset(&set, number);
+  return set;
+}
+
+// A failed start is over when the daemon is; a daemon that only closed its end has this long to
+// exit.
+constexpr int kGraceMs = 1000;
+
+int64_t NowMs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// A line for the user's terminal, built without malloc. What does not fit is cut.
+class Message {
+ public:
+  Message& operator<<(const char* text) {
+    while (*text != '\0' && length_ < sizeof text_) text_[length_++] = *text++;
+    return *this;
+  }
+  Message& operator<<(int number) {
+    char digits[12];
+    int count = 0;
+    do digits[count++] = static_cast<char>('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (count > 0 && length_ < sizeof text_) text_[length_++] = digits[--count];
+    return *this;
+  }
+  void Print() const {
+    if (write(STDERR_FILENO, text_, length_) < 0) return;  // No terminal is left to complain to.
+  }
+
+ private:
+  char text_[256];
+  size_t length_ = 0;
+};
+
+const char* SignalName(int number) {
+  switch (number) {
+#define DOUBLEFORK_SIGNAL(name) \
+  case name:                    \
+    return #name
+    DOUBLEFORK_SIGNAL(SIGABRT);
+    DOUBLEFORK_SIGNAL(SIGALRM);
+    DOUBLEFORK_SIGNAL(SIGBUS);
+    DOUBLEFORK_SIGNAL(SIGFPE);
+    DOUBLEFORK_SIGNAL(SIGHUP);
+    DOUBLEFORK_SIGNAL(SIGILL);
+    DOUBLEFORK_SIGNAL(SIGINT);
+    DOUBLEFORK_SIGNAL(SIGKILL);
+    DOUBLEFORK_SIGNAL(SIGPIPE);
+    DOUBLEFORK_SIGNAL(SIGQUIT);
+    DOUBLEFORK_SIGNAL(SIGSEGV);
+    DOUBLEFORK_SIGNAL(SIGSYS);
+    DOUBLEFORK_SIGNAL(SIGTERM);
+    DOUBLEFORK_SIGNAL(SIGTRAP);
+    DOUBLEFORK_SIGNAL(SIGUSR1);
+    DOUBLEFORK_SIGNAL(SIGUSR2);
+    DOUBLEFORK_SIGNAL(SIGXCPU);
+    DOUBLEFORK_SIGNAL(SIGXFSZ);
+#undef DOUBLEFORK_SIGNAL
+    default:
+      return nullptr;
+  }
+}
+
+// The daemon and whatever it has started so far: its group is the session's first, led by the
+// intermediate that is gone, so the number can belong to nobody else.
+void Kill(pid_t daemon) {
+  const pid_t group = getpgid(daemon);
+  if (group > 1 && group != getpgid(0)) kill(-group, SIGKILL);
+  kill(daemon, SIGKILL);
+  while (waitpid(daemon, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+// What became of a daemon that closed the pipe without a word.
+[[noreturn]] void ReportDeath(pid_t daemon) {
+  int status = 0;
+  const int64_t deadline = NowMs() + kGraceMs;
+  for (;;) {
+    const pid_t got = waitpid(daemon, &status, WNOHANG);
+    if (got == daemon) break;
+    if (got < 0 && errno != EINTR) {  // Not our child: it went to another reaper, with its status.
+      (Message() << "doublefork: the daemon (pid " << daemon << ") died before it was ready\n")
+          .Print();
+      _exit(1);
+    }
+    if (NowMs() >= deadline) {
+      Kill(daemon);
+      (Message() << "doublefork: the daemon (pid " << daemon
+                 << ") closed its readiness descriptor without a word and was killed\n")
+          .Print();
+      _exit(1);
+    }
+    const timespec pause = {0, 2'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  Message message;
+  message << "doublefork: the daemon (pid " << daemon << ") ";
+  if (WIFSIGNALED(status)) {
+    const char* const name = SignalName(WTERMSIG(status));
+    message << "was killed by ";
+    if (name != nullptr) {
+      message << name;
+    } else {
+      message << "signal " << WTERMSIG(status);
+    }
+    if (WCOREDUMP(status)) message << " (core dumped)";
+    (message << " before it was ready\n").Print();
+    _exit(128 + WTERMSIG(status));
+  }
+  (message << "exited with code " << WEXITSTATUS(status) << " before it was ready\n").Print();
+  _exit(WEXITSTATUS(status) == 0 ? 1 : WEXITSTATUS(status));
+}
+
+// The launcher ends as the signal would have ended it, so that a shell sees what it expects.
+[[noreturn]] void DieOf(int number) {
+  signal(number, SIG_DFL);
+  raise(number);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  _exit(128 + number);
+}
+
+}  // namespace
+
+Launcher::Launcher() {
+  const sigset_t ending = EndingSignals();
+  pthread_sigmask(SIG_BLOCK, &ending, &old_mask_);
+  if (pipe(fds_) < 0) {
+    error_ = errno;
+    return;
+  }
+  for (int fd : fds_) fcntl(fd, F_SETFD, FD_CLOEXEC);
+#ifdef __linux__
+  // As the daemon's parent for the time being the launcher learns how it died.
+  prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper_);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+#endif
+}
+
+Launcher::~Launcher() {
+  pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+  for (int fd : fds_) {
+    if (fd >= 0) close(fd);
+  }
+#ifdef __linux__
+  if (error_ == 0) prctl(PR_SET_CHILD_SUBREAPER, was_subreaper_);
+#endif
+}
+
+int Launcher::BecomeDaemon() {
+  const int fd = fds_[1];
+  fds_[1] = -1;
+  return fd;
+}
+
+void Launcher::Await(pid_t daemon, int timeout_ms) {
+  close(fds_[1]);
+
+  // Every handler of the program's is for its event loop, which no longer turns here.
+  struct sigaction action = {};
+  action.sa_handler = [](int number) { ending_signal = number; };
+  for (int number : kEndingSignals) {
+    struct sigaction old;
+    sigaction(number, nullptr, &old);
+    if (old.sa_handler == SIG_IGN) continue;  // nohup: the user wants it ignored here as well.
+    sigaction(number, &action, nullptr);
+  }
+  // They come through inside ppoll() only: none falls between the check and the wait.
+  sigset_t waiting = old_mask_;
+  for (int number : kEndingSignals) sigdelset(&waiting, number);
+
+  const int64_t deadline = NowMs() + timeout_ms;
+  char buffer[4096];
+  bool told = false;  // whether the line with the exit code has come
+  int code = 0;
+  for (;;) {
+    if (ending_signal != 0) {
+      Kill(daemon);
+      DieOf(ending_signal);
+    }
+    const int64_t left = deadline - NowMs();
+    if (timeout_ms > 0 && left <= 0) {
+      Kill(daemon);
+      (Message() << "doublefork: the daemon (pid " << daemon << ") was not ready within "
+                 << timeout_ms << " ms and was killed\n")
+          .Print();
+      _exit(1);
+    }
+    const timespec wait = {static_cast<time_t>(left / 1000),
+                           static_cast<long>(left % 1000) * 1'000'000};
+    pollfd entry = {fds_[0], POLLIN, 0};
+    if (ppoll(&entry, 1, timeout_ms > 0 ? &wait : nullptr, &waiting) <= 0) continue;
+
+    const ssize_t got = read(fds_[0], buffer, sizeof buffer);
+    if (got < 0) continue;
+    if (got == 0 && !told) ReportDeath(daemon);
+    if (got == 0) _exit(code);
+    const char* at = buffer;
+    const char* const end = buffer + got;
+    while (!told && at < end) {
+      if (*at == '\n') {
+        told = true;
+      } else {
+        code = code * 10 + (*at - '0');
+      }
+      ++at;
+    }
+    if (told && code == 0) _exit(0);
+    if (at < end && write(STDERR_FILENO, at, static_cast<size_t>(end - at)) < 0) _exit(code);
+  }
+}
+
+}  // namespace doublefork

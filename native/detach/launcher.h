@@ -1,0 +1,42 @@
+// The process that the user started, from the fork until it exits: it waits for the daemon's word.
+#ifndef DOUBLEFORK_DETACH_LAUNCHER_H_
+#define DOUBLEFORK_DETACH_LAUNCHER_H_
+
+#include <signal.h>
+#include <sys/types.h>
+
+namespace doublefork {
+
+// The pipe between launcher and daemon. The daemon writes one line, its exit code, and behind it
+// what the user is to read; "0\n" means ready. End of file without a line: it died.
+//
+// The signals that would end the launcher are blocked while this lives: between the fork and the
+// wait a Ctrl-C would leave an orphan.
+class Launcher {
+ public:
+  Launcher();
+  ~Launcher();
+  Launcher(const Launcher&) = delete;
+  Launcher& operator=(const Launcher&) = delete;
+
+  // 0, or the errno that left it without a pipe.
+  int error() const { return error_; }
+
+  // In the launcher: waits in C, since its other threads are frozen and its event loop belongs to
+  // the daemon now. Ends the process with the daemon's code. Silence for `timeout_ms` (0: for ever)
+  // and a signal to the launcher end the daemon first, so that no orphan stays.
+  [[noreturn]] void Await(pid_t daemon, int timeout_ms);
+
+  // In the daemon: the descriptor to write to, which is the caller's from now on.
+  int BecomeDaemon();
+
+ private:
+  int fds_[2] = {-1, -1};
+  int error_ = 0;
+  int was_subreaper_ = 0;
+  sigset_t old_mask_;
+};
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_DETACH_LAUNCHER_H_

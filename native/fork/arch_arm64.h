@@ -1,0 +1,96 @@
+// AArch64: Linux arch/arm64/kernel/signal.c for the frame { siginfo_t; ucontext_t }.
+#ifndef DOUBLEFORK_FORK_ARCH_ARM64_H_
+#define DOUBLEFORK_FORK_ARCH_ARM64_H_
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include <cstdint>
+
+namespace doublefork::arch {
+
+// A system call that leaves errno alone: errno belongs to whatever the thread was doing. The result
+// is -errno on failure, as the kernel gives it.
+inline long Syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                    long f = 0) {
+  register long x8 asm("x8") = number;
+  register long x0 asm("x0") = a;
+  register long x1 asm("x1") = b;
+  register long x2 asm("x2") = c;
+  register long x3 asm("x3") = d;
+  register long x4 asm("x4") = e;
+  register long x5 asm("x5") = f;
+  asm volatile("svc #0"
+               : "+r"(x0)
+               : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+               : "memory");
+  return x0;
+}
+
+// clone(flags, stack, parent_tid, tls, child_tid): the last two are swapped on x86-64.
+inline long Clone(unsigned long flags, int* child_tid) {
+  return Syscall(SYS_clone, static_cast<long>(flags), 0, 0, 0, reinterpret_cast<long>(child_tid));
+}
+
+inline char* ThreadPointer() {
+  char* pointer;
+  asm("mrs %0, tpidr_el0" : "=r"(pointer));
+  return pointer;
+}
+
+// Where glibc's thread control block can hold the thread id: before the thread pointer.
+constexpr int kControlBlockFirst = -2304;
+constexpr int kControlBlockLast = 0;
+
+// Signature in front of a restartable sequence's abort handler (rseq(2)); glibc registers with it.
+constexpr uint32_t kRseqSignature = 0xd428bc00;
+
+struct Interrupted {
+  const unsigned char* pc;
+  long number_or_result;  // x0: the call's first argument if it is to restart, or its result
+  long second_argument;   // futex(2) has its operation there
+};
+
+inline Interrupted InterruptedAt(const ucontext_t& context) {
+  const auto& machine = context.uc_mcontext;
+  return {reinterpret_cast<const unsigned char*>(machine.pc), static_cast<long>(machine.regs[0]),
+          static_cast<long>(machine.regs[1])};
+}
+
+constexpr int kSyscallSize = 4;
+inline bool IsSyscall(const unsigned char* at) {
+  uint32_t instruction;
+  memcpy(&instruction, at, sizeof instruction);
+  return instruction == 0xd4000001;  // svc #0
+}
+
+// The number of the call that the interrupted thread will issue again.
+inline long RestartedNumber(const Interrupted&, const ucontext_t& context) {
+  return static_cast<long>(context.uc_mcontext.regs[8]);
+}
+
+// The vDSO holds the code that ends a handler.
+constexpr unsigned long kRestorerFlag = 0;
+inline void (*Restorer())() { return nullptr; }
+
+// Leaves the thread to the kernel, which takes every register, the FPU state, the signal mask and
+// the alternate stack from the frame. The frame begins with the siginfo_t.
+[[noreturn]] inline void ReturnFromSignal(const siginfo_t* info, const ucontext_t*) {
+  asm volatile(
+      "mov sp, %0\n"
+      "mov x8, #139\n"  // SYS_rt_sigreturn
+      "svc #0\n" ::"r"(info)
+      : "memory");
+  __builtin_unreachable();
+}
+
+inline char* StackBelow(const siginfo_t* info, const ucontext_t*) {
+  return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(info) - 512) & ~uintptr_t{63});
+}
+
+}  // namespace doublefork::arch
+
+#endif  // DOUBLEFORK_FORK_ARCH_ARM64_H_

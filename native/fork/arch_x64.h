@@ -1,0 +1,97 @@
+// x86-64: System V ABI, AMD64 supplement; Linux arch/x86/kernel/signal_64.c for the frame.
+#ifndef DOUBLEFORK_FORK_ARCH_X64_H_
+#define DOUBLEFORK_FORK_ARCH_X64_H_
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include <cstdint>
+
+namespace doublefork::arch {
+
+// A system call that leaves errno alone: errno belongs to whatever the thread was doing. The result
+// is -errno on failure, as the kernel gives it.
+inline long Syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                    long f = 0) {
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
+// clone(flags, stack, parent_tid, child_tid, tls): the last two are swapped on other processors.
+inline long Clone(unsigned long flags, int* child_tid) {
+  return Syscall(SYS_clone, static_cast<long>(flags), 0, 0, reinterpret_cast<long>(child_tid), 0);
+}
+
+inline char* ThreadPointer() {
+  char* pointer;
+  asm("mov %%fs:0, %0" : "=r"(pointer));
+  return pointer;
+}
+
+// Where in glibc's thread control block the thread id can be: after the thread pointer.
+constexpr int kControlBlockFirst = 0;
+constexpr int kControlBlockLast = 2048;
+
+// Signature in front of a restartable sequence's abort handler (rseq(2)); glibc registers with it.
+constexpr uint32_t kRseqSignature = 0x53053053;
+
+struct Interrupted {
+  const unsigned char* pc;
+  long number_or_result;  // rax: the call's number if it is to restart, its result if it returned
+  long second_argument;   // futex(2) has its operation there
+};
+
+inline Interrupted InterruptedAt(const ucontext_t& context) {
+  const auto& registers = context.uc_mcontext.gregs;
+  return {reinterpret_cast<const unsigned char*>(registers[REG_RIP]), registers[REG_RAX],
+          registers[REG_RSI]};
+}
+
+constexpr int kSyscallSize = 2;
+inline bool IsSyscall(const unsigned char* at) { return at[0] == 0x0f && at[1] == 0x05; }
+
+// The number of the call that the interrupted thread will issue again.
+inline long RestartedNumber(const Interrupted& at, const ucontext_t&) {
+  return at.number_or_result;
+}
+
+// x86-64 has no default: a handler installed past libc brings the code that ends it. The very bytes
+// of glibc's own, by which debuggers and unwinders recognise a signal frame.
+[[gnu::naked]] inline void DoubleforkRestorer() {
+  asm("mov $15, %rax\n"  // SYS_rt_sigreturn
+      "syscall\n");
+}
+
+constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER
+inline void (*Restorer())() { return DoubleforkRestorer; }
+
+// Leaves the thread to the kernel, which takes every register, the FPU state, the signal mask and
+// the alternate stack from the frame. The kernel looks for the frame at sp - 8, where the handler's
+// return address was; the ucontext follows it.
+[[noreturn]] inline void ReturnFromSignal(const siginfo_t*, const ucontext_t* context) {
+  asm volatile(
+      "mov %0, %%rsp\n"
+      "mov $15, %%eax\n"
+      "syscall\n" ::"r"(context)
+      : "memory");
+  __builtin_unreachable();
+}
+
+// Below the frame lies nothing that is still needed; the red zone is above it.
+inline char* StackBelow(const siginfo_t*, const ucontext_t* context) {
+  return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(context) - 512) & ~uintptr_t{63});
+}
+
+}  // namespace doublefork::arch
+
+#endif  // DOUBLEFORK_FORK_ARCH_X64_H_

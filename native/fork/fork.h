@@ -1,0 +1,37 @@
+// fork() that keeps Node alive: the child is a copy of the process with every thread in it.
+#ifndef DOUBLEFORK_FORK_FORK_H_
+#define DOUBLEFORK_FORK_FORK_H_
+
+#include <sys/types.h>
+#include <uv.h>
+
+#include "fork/reason.h"
+
+namespace doublefork {
+
+enum class Generations {
+  kChild,   // fork(2)
+  kDaemon,  // twice, with setsid(2) in between: the child of a session leader that is gone
+};
+
+enum class Parent {
+  kRuns,    // the threads of the parent go on
+  kFrozen,  // they never run again: the caller only waits and exits
+};
+
+struct ForkRequest {
+  uv_loop_t* main_loop;
+  Generations generations;
+  Parent parent;
+  int timeout_ms;  // for the other threads to come to rest
+};
+
+// 0 in the child, its process id in the parent, -1 with the reason when nothing has changed.
+pid_t Fork(const ForkRequest& request, Reason& reason);
+
+// Whether Fork() can work here, without side effects.
+bool IsForkSupported(Reason& reason);
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_FORK_FORK_H_

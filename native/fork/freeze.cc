@@ -1,0 +1,409 @@
+#include "fork/freeze.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fork/arch.h"
+#include "fork/proc.h"
+
+namespace doublefork {
+namespace {
+
+// SIGSETXID, libc's own: the one signal that it lets no thread block. Threads that sigfillset their
+// mask, as Node's inspector thread does, are reached by it all the same.
+constexpr int kSignal = 33;
+constexpr size_t kSignalSetSize = 8;  // the kernel's sigset_t, not libc's
+
+// A thread that has not quiesced gets this long before it is stopped again.
+constexpr long kPauseNanoseconds = 200'000;
+// So many rounds later the others are let go too: the straggler may spin on what one of them holds.
+constexpr int kRoundsBeforeThaw = 32;
+
+struct KernelSigaction {
+  void (*handler)(int, siginfo_t*, void*);
+  unsigned long flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+
+// One table for the life of the process, reachable from a signal handler. It is never given back: a
+// thread may be on its way out of the handler long after the thaw.
+struct Table {
+  Thread* threads = nullptr;
+  size_t capacity = 0;
+  std::atomic<size_t> size{0};
+  std::atomic<int> entered{0};  // futex: how many have frozen so far
+  long tid_offset = 0;          // of the thread id, from the thread pointer
+  bool kept = false;
+  KernelSigaction old_action = {};
+} table;
+
+long FutexWait(std::atomic<int>& word, int value, const timespec* timeout) {
+  return arch::Syscall(SYS_futex, reinterpret_cast<long>(&word), FUTEX_WAIT_PRIVATE, value,
+                       reinterpret_cast<long>(timeout));
+}
+
+void FutexWake(std::atomic<int>& word) {
+  arch::Syscall(SYS_futex, reinterpret_cast<long>(&word), FUTEX_WAKE_PRIVATE, 1);
+}
+
+void Pause(long nanoseconds) {
+  const timespec pause = {0, nanoseconds};
+  arch::Syscall(SYS_nanosleep, reinterpret_cast<long>(&pause), 0);
+}
+
+void Record(Thread& thread, const siginfo_t* info, const ucontext_t* context) {
+  thread.info = info;
+  thread.context = context;
+  thread.thread_pointer = arch::ThreadPointer();
+  thread.tid_address = reinterpret_cast<int*>(thread.thread_pointer + table.tid_offset);
+  arch::Syscall(SYS_get_robust_list, 0, reinterpret_cast<long>(&thread.robust_list),
+                reinterpret_cast<long>(&thread.robust_list_size));
+  // The raw call gives 20 - nice, so that no good result is negative.
+  thread.nice = 20 - static_cast<int>(arch::Syscall(SYS_getpriority, PRIO_PROCESS, 0));
+  thread.affinity_size = arch::Syscall(SYS_sched_getaffinity, 0, sizeof thread.affinity,
+                                       reinterpret_cast<long>(thread.affinity));
+}
+
+// Runs on every other thread, on its own stack, with all signals masked. Only raw system calls: the
+// thread may be anywhere, inside malloc too, and its errno is not ours.
+void Handler(int, siginfo_t* info, void* context) {
+  const pid_t tid = static_cast<pid_t>(arch::Syscall(SYS_gettid));
+  const size_t size = table.size.load(std::memory_order_acquire);
+  for (size_t i = 0; i < size; ++i) {
+    Thread& thread = table.threads[i];
+    if (thread.tid != tid || thread.state.load() != Thread::kSignalled) continue;
+    const int ticket = thread.ticket.load();
+    Record(thread, info, static_cast<const ucontext_t*>(context));
+    thread.state.store(Thread::kFrozen);
+    table.entered.fetch_add(1);
+    FutexWake(table.entered);
+    while (thread.ticket.load() == ticket) FutexWait(thread.ticket, ticket, nullptr);
+    return;
+  }
+  // Nobody waits for this thread: the freeze gave up before the signal came through.
+}
+
+void Release(Thread& thread) {
+  thread.state.store(Thread::kRunning);
+  thread.ticket.fetch_add(1);
+  FutexWake(thread.ticket);
+}
+
+void ReleaseAll() {
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() == Thread::kFrozen) Release(*thread);
+  }
+}
+
+bool InstallHandler() {
+  const KernelSigaction action = {Handler, SA_SIGINFO | SA_RESTART | arch::kRestorerFlag,
+                                  arch::Restorer(), ~uint64_t{0}};
+  KernelSigaction old;
+  if (arch::Syscall(SYS_rt_sigaction, kSignal, reinterpret_cast<long>(&action),
+                    reinterpret_cast<long>(&old), kSignalSetSize) < 0) {
+    return false;
+  }
+  if (old.handler != Handler) table.old_action = old;
+  return true;
+}
+
+// Only when no thread has the signal still before it: libc's action for it may be to end the
+// process.
+void RestoreHandler() {
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() == Thread::kSignalled) return;
+  }
+  arch::Syscall(SYS_rt_sigaction, kSignal, reinterpret_cast<long>(&table.old_action), 0,
+                kSignalSetSize);
+}
+
+// Where the thread id is kept, as a distance from the thread pointer: the same for every thread of
+// one libc. PR_GET_TID_ADDRESS needs a kernel with checkpoint support, and user-mode emulation
+// answers it for itself, so its word is checked and the control block searched otherwise.
+bool FindTidOffset(int*& address) {
+  char* const pointer = arch::ThreadPointer();
+  const int tid = static_cast<int>(arch::Syscall(SYS_gettid));
+  if (table.tid_offset != 0) {
+    address = reinterpret_cast<int*>(pointer + table.tid_offset);
+    if (*address == tid) return true;
+  }
+  int* told = nullptr;
+  arch::Syscall(SYS_prctl, PR_GET_TID_ADDRESS, reinterpret_cast<long>(&told));
+  const long distance = reinterpret_cast<char*>(told) - pointer;
+  if (told != nullptr && distance >= arch::kControlBlockFirst &&
+      distance < arch::kControlBlockLast && *told == tid) {
+    address = told;
+    table.tid_offset = distance;
+    return true;
+  }
+  for (long at = arch::kControlBlockFirst; at < arch::kControlBlockLast; at += sizeof(int)) {
+    if (*reinterpret_cast<int*>(pointer + at) != tid) continue;
+    address = reinterpret_cast<int*>(pointer + at);
+    table.tid_offset = at;
+    return true;
+  }
+  return false;
+}
+
+void ReadName(pid_t tid, char (&name)[16]) {
+  const long length =
+      proc::ReadFile(proc::Text<64>("/proc/self/task/", tid, "/comm").get(), name, sizeof name);
+  name[length > 0 && name[length - 1] == '\n' ? length - 1 : length < 0 ? 0 : length] = '\0';
+}
+
+// Brings the table up to date with the kernel's list of threads and signals the new ones. The
+// number of those, or -errno.
+int SignalNewcomers() {
+  const pid_t process = static_cast<pid_t>(arch::Syscall(SYS_getpid));
+  const pid_t self = static_cast<pid_t>(arch::Syscall(SYS_gettid));
+  const size_t known = table.size.load();
+  for (size_t i = 0; i < known; ++i) table.threads[i].seen = false;
+  int newcomers = 0;
+  const auto signal = [&](Thread& thread) {
+    thread.state.store(Thread::kSignalled);
+    ++newcomers;
+    if (arch::Syscall(SYS_tgkill, process, thread.tid, kSignal) < 0) {
+      thread.state.store(Thread::kGone);
+    }
+  };
+  const int error = proc::ForEachNumber("/proc/self/task", [&](int tid, int) {
+    if (tid == self) return 0;
+    for (size_t i = 0; i < table.size.load(); ++i) {
+      Thread& thread = table.threads[i];
+      if (thread.tid != tid || thread.state.load() == Thread::kGone) continue;
+      thread.seen = true;
+      if (thread.state.load() == Thread::kRunning) signal(thread);
+      return 0;
+    }
+    char name[sizeof Thread::name];
+    ReadName(tid, name);
+    // io_uring's workers are listed as threads, but are the kernel's own and run no handler.
+    if (proc::StartsWith(name, "iou-")) return 0;
+    const size_t size = table.size.load();
+    if (size == table.capacity) return -EAGAIN;
+    Thread& thread = table.threads[size];
+    thread.tid = tid;
+    thread.seen = true;
+    memcpy(thread.name, name, sizeof name);
+    table.size.store(size + 1, std::memory_order_release);
+    signal(thread);
+    return 0;
+  });
+  if (error < 0) return error;
+  for (size_t i = 0; i < known; ++i) {
+    if (!table.threads[i].seen) table.threads[i].state.store(Thread::kGone);
+  }
+  return newcomers;
+}
+
+Thread* FirstInState(Thread::State state) {
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() == state) return thread;
+  }
+  return nullptr;
+}
+
+// A system call in which a thread can rest for ever, and that therefore it makes while it holds
+// nothing which is meant to be held briefly. A thread at the door of any other call (futex wake,
+// mprotect) may hold libc's or V8's locks.
+bool IsBlockingCall(const arch::Interrupted& at, long number) {
+  switch (number) {
+    case SYS_futex: {
+      const long operation = at.second_argument & FUTEX_CMD_MASK;
+      return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+    }
+#ifdef SYS_epoll_wait
+    case SYS_epoll_wait:
+    case SYS_poll:
+    case SYS_select:
+    case SYS_open:
+    case SYS_accept:
+#endif
+    case SYS_epoll_pwait:
+    case SYS_ppoll:
+    case SYS_pselect6:
+    case SYS_openat:
+    case SYS_accept4:
+    case SYS_connect:
+    case SYS_read:
+    case SYS_readv:
+    case SYS_pread64:
+    case SYS_preadv:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_sendto:
+    case SYS_sendmsg:
+    case SYS_wait4:
+    case SYS_waitid:
+    case SYS_flock:
+    case SYS_fcntl:
+    case SYS_io_uring_enter:
+    case SYS_rt_sigtimedwait:
+    case SYS_rt_sigsuspend:
+    case SYS_clock_nanosleep:
+    case SYS_nanosleep:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Whether the signal interrupted a blocking system call. Why it matters: a thread stopped in the
+// midst of its work may hold a recursive mutex (V8's stack guard has one). Such a mutex remembers
+// its owner's thread id, the copy of that thread has another, and nobody could ever unlock it:
+// without this check one double fork in 200 under load hung for ever.
+bool IsQuiescent(const Thread& thread) {
+  const arch::Interrupted at = arch::InterruptedAt(*thread.context);
+  // The kernel moved the program counter back, to issue the call again after the handler
+  // (SA_RESTART).
+  if (arch::IsSyscall(at.pc)) {
+    return IsBlockingCall(at, arch::RestartedNumber(at, *thread.context));
+  }
+  // Calls that are not restarted (epoll_wait, futex with a timeout) gave EINTR; libuv and libc go
+  // on.
+  return at.number_or_result == -EINTR && arch::IsSyscall(at.pc - arch::kSyscallSize);
+}
+
+bool Refuse(Reason& reason, int error, const char* what, const Thread* thread = nullptr) {
+  if (thread != nullptr) {
+    reason.tid = thread->tid;
+    memcpy(reason.thread, thread->name, sizeof reason.thread);
+    if (thread->state.load() == Thread::kFrozen)
+      reason.at = arch::InterruptedAt(*thread->context).pc;
+  }
+  return reason.Set(error, what);
+}
+
+// Waits until every signalled thread is in the handler, and no new one has appeared meanwhile.
+bool Assemble(int64_t deadline, Reason& reason) {
+  for (;;) {
+    const int newcomers = SignalNewcomers();
+    if (newcomers == -EAGAIN)
+      return Refuse(reason, EBUSY, "threads are created faster than they can be stopped");
+    if (newcomers < 0) return Refuse(reason, -newcomers, "/proc/self/task cannot be read");
+    if (FirstInState(Thread::kSignalled) == nullptr) {
+      if (newcomers == 0) return true;
+      continue;
+    }
+    if (Now() >= deadline) {
+      return Refuse(reason, EBUSY, "a thread did not take the signal that stops it",
+                    FirstInState(Thread::kSignalled));
+    }
+    // The time-out serves threads that end instead of answering: the next look no longer finds
+    // them.
+    const timespec look_again = {0, 1'000'000};
+    while (FirstInState(Thread::kSignalled) != nullptr) {
+      const int now = table.entered.load();
+      if (FirstInState(Thread::kSignalled) == nullptr) break;
+      if (FutexWait(table.entered, now, &look_again) == -ETIMEDOUT) break;
+    }
+  }
+}
+
+bool MakeRoom() {
+  size_t count = 0;
+  proc::ForEachNumber("/proc/self/task", [&](int, int) {
+    ++count;
+    return 0;
+  });
+  const size_t wanted = count * 2 + 64;
+  if (table.capacity < wanted) {
+    const size_t bytes = (wanted * sizeof(Thread) + 4095) & ~size_t{4095};
+    const long address = arch::Syscall(SYS_mmap, 0, static_cast<long>(bytes),
+                                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address < 0) return false;
+    table.size.store(0);
+    table.threads = reinterpret_cast<Thread*>(address);
+    table.capacity = bytes / sizeof(Thread);
+  }
+  table.size.store(0);
+  return true;
+}
+
+}  // namespace
+
+int64_t Now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+BlockedSignals::BlockedSignals() {
+  const uint64_t all = ~uint64_t{0};
+  arch::Syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
+                reinterpret_cast<long>(&old_), kSignalSetSize);
+}
+
+BlockedSignals::~BlockedSignals() {
+  arch::Syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&old_), 0, kSignalSetSize);
+}
+
+Thread* FrozenBegin() { return table.threads; }
+Thread* FrozenEnd() { return table.threads + table.size.load(); }
+
+bool Freeze::Stop(int timeout_ms, Reason& reason) {
+  if (!FindTidOffset(tid_address_)) {
+    return Refuse(reason, ENOTSUP, "libc's place for the thread id was not found");
+  }
+  if (table.kept) return stopped_ = was_kept_ = true;
+  if (!MakeRoom()) return Refuse(reason, ENOMEM, "no memory for the table of threads");
+  if (!InstallHandler()) return Refuse(reason, ENOTSUP, "no handler can be set for signal 33");
+  stopped_ = true;
+
+  const int64_t deadline = Now() + timeout_ms;
+  for (int round = 1;; ++round) {
+    if (!Assemble(deadline, reason)) break;
+    const Thread* straggler = nullptr;
+    const bool last = Now() >= deadline;
+    const bool thaw = round % kRoundsBeforeThaw == 0;
+    for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+      if (thread->state.load() != Thread::kFrozen || IsQuiescent(*thread)) continue;
+      straggler = thread;
+      if (last) break;
+      // The quiescent stay where they are: so each thread needs to be met resting once, not all of
+      // them at the same moment.
+      if (!thaw) Release(*thread);
+    }
+    if (straggler == nullptr) return true;
+    if (last) {
+      Refuse(reason, EBUSY, "a thread did not come to rest in a system call", straggler);
+      break;
+    }
+    if (thaw) ReleaseAll();
+    Pause(kPauseNanoseconds);
+  }
+  Thaw();
+  return false;
+}
+
+void Freeze::Thaw() {
+  if (!stopped_) return;
+  stopped_ = false;
+  if (was_kept_) return;
+  ReleaseAll();
+  RestoreHandler();
+}
+
+void Freeze::Keep() {
+  stopped_ = false;
+  table.kept = true;
+}
+
+void Freeze::Forget() {
+  stopped_ = false;
+  table.kept = false;
+  table.size.store(0);
+  RestoreHandler();
+}
+
+}  // namespace doublefork

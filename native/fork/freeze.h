@@ -1,0 +1,91 @@
+// Stops every other thread of the process at a place from which a copy of it can go on.
+#ifndef DOUBLEFORK_FORK_FREEZE_H_
+#define DOUBLEFORK_FORK_FREEZE_H_
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "fork/reason.h"
+
+namespace doublefork {
+
+// Milliseconds of the monotonic clock.
+int64_t Now();
+
+// Everything that a copy of a thread needs, recorded by the thread itself in the handler that froze
+// it, on its own stack.
+struct Thread {
+  enum State : int { kRunning, kSignalled, kFrozen, kGone };
+
+  pid_t tid;
+  std::atomic<int> state;
+  // Moves on when the thread may leave the handler. It never goes back: a thread that is slow to
+  // leave must not mistake a later freeze for its own.
+  std::atomic<int> ticket;
+  bool seen;  // by the enumeration that is under way
+
+  const siginfo_t* info;
+  const ucontext_t* context;
+  char* thread_pointer;
+  int* tid_address;
+  void* robust_list;
+  size_t robust_list_size;
+  int nice;
+  char name[16];
+  long affinity_size;  // bytes, as the kernel filled them
+  unsigned long affinity[128 / sizeof(unsigned long)];
+};
+
+// All signals blocked on the calling thread for as long as this lives. By a raw call: libc keeps
+// signals 32 and 33 out of reach.
+class BlockedSignals {
+ public:
+  BlockedSignals();
+  ~BlockedSignals();
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  uint64_t old_;
+};
+
+// The other threads, frozen from Stop() until Thaw() or the end of the scope. Signals are blocked
+// on the calling thread meanwhile.
+class Freeze {
+ public:
+  Freeze() = default;
+  ~Freeze() { Thaw(); }
+  Freeze(const Freeze&) = delete;
+  Freeze& operator=(const Freeze&) = delete;
+
+  // False, with the reason and every thread running again, when one cannot be stopped in time.
+  bool Stop(int timeout_ms, Reason& reason);
+  // Lets them go on, unless they were frozen before by a call that kept them so.
+  void Thaw();
+  // The threads stay as they are for good; a later Stop() of this process finds them so.
+  void Keep();
+  // For the copy of the process, which has no such threads yet.
+  void Forget();
+
+  // The address at which libc and the kernel keep the calling thread's id.
+  int* tid_address() const { return tid_address_; }
+
+ private:
+  bool stopped_ = false;
+  bool was_kept_ = false;
+  int* tid_address_ = nullptr;
+};
+
+// The threads that are frozen now.
+Thread* FrozenBegin();
+Thread* FrozenEnd();
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_FORK_FREEZE_H_

@@ -1,0 +1,90 @@
+#include "fork/revive.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <atomic>
+
+#include "fork/arch.h"
+#include "fork/freeze.h"
+
+// Exported by glibc 2.35 and later; absent from older ones, which register no such area.
+extern "C" {
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+}
+
+namespace doublefork {
+namespace {
+
+// How far the new threads have come. A futex word of the child's.
+std::atomic<int> revived{0};
+
+// rseq(2): the kernel writes the processor number there for sched_getcpu(3) and malloc's caches. A
+// thread made with CLONE_VM starts without the registration.
+void RegisterRseq(char* thread_pointer) {
+  if (&__rseq_size == nullptr || &__rseq_offset == nullptr || __rseq_size == 0) return;
+  // glibc 2.40 tells the size of the features in use there; what it registers is at least 32 bytes.
+  const unsigned size = __rseq_size < 32 ? 32 : __rseq_size;
+  char* const area = thread_pointer + __rseq_offset;
+  const long error =
+      arch::Syscall(SYS_rseq, reinterpret_cast<long>(area), size, 0, arch::kRseqSignature);
+  // EBUSY: it was registered already, which a plain clone inherits. Any other failure: libc must
+  // ask the kernel each time (RSEQ_CPU_ID_REGISTRATION_FAILED in the second word).
+  if (error < 0 && error != -EBUSY) reinterpret_cast<int*>(area)[1] = -2;
+}
+
+// The copy of a thread begins here, on its own stack, below the frame that the freezing signal
+// left.
+int Continue(void* argument) {
+  const Thread& thread = *static_cast<const Thread*>(argument);
+  arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(thread.robust_list),
+                static_cast<long>(thread.robust_list_size));
+  RegisterRseq(thread.thread_pointer);
+  arch::Syscall(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>(thread.name));
+  // Raising the priority again may be forbidden; it was this thread's before, so nothing is gained
+  // by refusing to run without it.
+  arch::Syscall(SYS_setpriority, PRIO_PROCESS, 0, thread.nice);
+  if (thread.affinity_size > 0) {
+    arch::Syscall(SYS_sched_setaffinity, 0, thread.affinity_size,
+                  reinterpret_cast<long>(thread.affinity));
+  }
+  const siginfo_t* const info = thread.info;
+  const ucontext_t* const context = thread.context;
+  revived.fetch_add(1);
+  arch::Syscall(SYS_futex, reinterpret_cast<long>(&revived), FUTEX_WAKE_PRIVATE, 1);
+  arch::ReturnFromSignal(info, context);
+}
+
+}  // namespace
+
+void RegisterOwnThread(void* robust_list, unsigned long robust_list_size) {
+  arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(robust_list),
+                static_cast<long>(robust_list_size));
+  RegisterRseq(arch::ThreadPointer());
+}
+
+bool ReviveThreads(Reason& reason) {
+  // What pthread_create(3) asks for. The id is written for the parent's sake, before the thread
+  // runs; it is cleared, and joiners woken, when the thread ends.
+  constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                         CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  revived.store(0);
+  int started = 0;
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() != Thread::kFrozen) continue;
+    const int tid = clone(Continue, arch::StackBelow(thread->info, thread->context), kFlags, thread,
+                          thread->tid_address, thread->thread_pointer, thread->tid_address);
+    if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
+    ++started;
+  }
+  // The table of threads is this process's to forget once all of them have read their entries.
+  for (int now = revived.load(); now < started; now = revived.load()) {
+    arch::Syscall(SYS_futex, reinterpret_cast<long>(&revived), FUTEX_WAIT_PRIVATE, now, 0);
+  }
+  return true;
+}
+
+}  // namespace doublefork

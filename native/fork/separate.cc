@@ -1,0 +1,202 @@
+#include "fork/separate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "fork/arch.h"
+#include "fork/proc.h"
+
+namespace doublefork {
+namespace {
+
+constexpr const char* kNoMemory = "no memory for the list of descriptors";
+
+// /proc/self/fdinfo/N writes the open flags in octal, close-on-exec among them.
+int OpenFlags(const char* line) {
+  const char* number = line + sizeof "flags:" - 1;
+  return static_cast<int>(proc::ReadNumber(number, 8));
+}
+
+// Puts a new description under the number of the old one.
+bool Replace(long fresh, int fd, int flags, Reason& reason) {
+  long error = fresh;
+  if (fresh >= 0) {
+    error = arch::Syscall(SYS_dup3, fresh, fd, flags & O_CLOEXEC);
+    arch::Syscall(SYS_close, fresh);
+  }
+  return error >= 0 ||
+         reason.Set(static_cast<int>(-error), "a descriptor of libuv cannot be renewed");
+}
+
+}  // namespace
+
+bool KernelObjects::TakeInventory(Reason& reason) {
+  const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
+    return fd == folder || ReadDescriptor(fd, reason) ? 0 : -1;
+  });
+  if (reason.error != 0) return false;
+  if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
+  return FindSignalLock(reason) && NotePendingAsyncs(reason);
+}
+
+bool KernelObjects::ReadDescriptor(int fd, Reason& reason) {
+  char link[64];
+  const proc::Text<64> path("/proc/self/fd/", fd);
+  const long length = arch::Syscall(SYS_readlinkat, AT_FDCWD, reinterpret_cast<long>(path.get()),
+                                    reinterpret_cast<long>(link), sizeof link - 1);
+  if (length < 0) return true;  // Closed meanwhile, by this very listing.
+  link[length] = '\0';
+  if (proc::StartsWith(link, "anon_inode:[eventfd]")) return ReadEventFd(fd, reason);
+  if (proc::StartsWith(link, "anon_inode:[eventpoll]")) return ReadEpoll(fd, reason);
+  if (proc::StartsWith(link, "pipe:[")) {
+    const char* inode = link + sizeof "pipe:[" - 1;
+    const long status = arch::Syscall(SYS_fcntl, fd, F_GETFL);
+    const long descriptor = arch::Syscall(SYS_fcntl, fd, F_GETFD);
+    // libuv's signal lock is a blocking pipe, close-on-exec at both ends.
+    if ((status & O_NONBLOCK) != 0 || (descriptor & FD_CLOEXEC) == 0) return true;
+    const PipeEnd end = {fd, (status & O_ACCMODE) == O_WRONLY, proc::ReadNumber(inode, 10)};
+    return pipe_ends_.Push(end) || reason.Set(ENOMEM, kNoMemory);
+  }
+  return true;
+}
+
+bool KernelObjects::ReadEventFd(int fd, Reason& reason) {
+  proc::Lines info(proc::Text<64>("/proc/self/fdinfo/", fd).get());
+  EventFd event = {fd, 0, 0};
+  while (const char* line = info.Next()) {
+    if (proc::StartsWith(line, "flags:")) event.flags |= OpenFlags(line);
+    if (proc::StartsWith(line, "eventfd-count:")) {
+      const char* count = line + sizeof "eventfd-count:" - 1;
+      event.count = proc::ReadNumber(count, 16);
+    }
+    if (proc::StartsWith(line, "eventfd-semaphore: 1")) event.flags |= EFD_SEMAPHORE;
+  }
+  if (info.error() < 0) return reason.Set(-info.error(), "/proc/self/fdinfo cannot be read");
+  // Without close-on-exec it was inherited, or is meant to be: shared on purpose.
+  if ((event.flags & O_CLOEXEC) == 0) return true;
+  return event_fds_.Push(event) || reason.Set(ENOMEM, kNoMemory);
+}
+
+bool KernelObjects::ReadEpoll(int fd, Reason& reason) {
+  if (fd == uv_backend_fd(main_loop_)) return true;  // uv_loop_fork() renews that one.
+  proc::Lines info(proc::Text<64>("/proc/self/fdinfo/", fd).get());
+  Epoll epoll = {fd, 0};
+  while (const char* line = info.Next()) {
+    if (proc::StartsWith(line, "flags:")) {
+      epoll.flags = OpenFlags(line);
+      if ((epoll.flags & O_CLOEXEC) == 0) return true;
+    }
+    if (!proc::StartsWith(line, "tfd:")) continue;
+    // "tfd:       12 events:       19 data:                c  pos:0 ino:2a sdev:f"
+    Registration registration = {fd, 0, 0, 0};
+    const char* at = line + sizeof "tfd:" - 1;
+    registration.target = static_cast<int>(proc::ReadNumber(at, 10));
+    at += sizeof " events:" - 1;
+    registration.events = static_cast<uint32_t>(proc::ReadNumber(at, 16));
+    at += sizeof " data:" - 1;
+    registration.data = proc::ReadNumber(at, 16);
+    if (!registrations_.Push(registration)) return reason.Set(ENOMEM, kNoMemory);
+  }
+  if (info.error() < 0) return reason.Set(-info.error(), "/proc/self/fdinfo cannot be read");
+  return epolls_.Push(epoll) || reason.Set(ENOMEM, kNoMemory);
+}
+
+// libuv serialises its signal bookkeeping with a pipe that holds one byte: whoever reads it has the
+// lock. Its descriptors are static variables of libuv, but it is made when the first loop is,
+// before any code of the program's: the lowest pipe of that shape is it.
+bool KernelObjects::FindSignalLock(Reason& reason) {
+  for (const PipeEnd& reader : pipe_ends_) {
+    if (reader.writable) continue;
+    for (const PipeEnd& writer : pipe_ends_) {
+      if (!writer.writable || writer.inode != reader.inode) continue;
+      int bytes = 0;
+      arch::Syscall(SYS_ioctl, reader.fd, FIONREAD, reinterpret_cast<long>(&bytes));
+      if (bytes != 1) continue;
+      signal_lock_[0] = reader.fd;
+      signal_lock_[1] = writer.fd;
+      return true;
+    }
+  }
+  return reason.Set(ENOTSUP, "the pipe that libuv locks its signals with was not found");
+}
+
+// uv_loop_fork() clears the pending flag of every uv_async_t. Without this, finished threadpool
+// work and messages of Workers were lost.
+bool KernelObjects::NotePendingAsyncs(Reason& reason) {
+  struct Note {
+    Scratch<uv_async_t*>* pending;
+    bool complete;
+  } note = {&pending_, true};
+  const auto visit = [](uv_handle_t* handle, void* context) {
+    auto* const async = reinterpret_cast<uv_async_t*>(handle);
+    auto* const into = static_cast<Note*>(context);
+    if (handle->type == UV_ASYNC && async->pending != 0 && !into->pending->Push(async)) {
+      into->complete = false;
+    }
+  };
+  uv_walk(main_loop_, visit, &note);
+  // The threadpool's own, which uv_walk() skips as internal.
+  visit(reinterpret_cast<uv_handle_t*>(&main_loop_->wq_async), &note);
+  return note.complete || reason.Set(ENOMEM, kNoMemory);
+}
+
+bool KernelObjects::Separate(Reason& reason) {
+  // The main loop last: it registers descriptors that are renewed before.
+  return RenewEventFds(reason) && RenewEpolls(reason) && RenewSignalLock(reason) &&
+         RenewMainLoop(reason);
+}
+
+bool KernelObjects::RenewEventFds(Reason& reason) {
+  for (const EventFd& event : event_fds_) {
+    const long fresh = arch::Syscall(SYS_eventfd2, 0, event.flags & (EFD_NONBLOCK | EFD_SEMAPHORE));
+    if (fresh >= 0 && event.count > 0) {
+      arch::Syscall(SYS_write, fresh, reinterpret_cast<long>(&event.count), sizeof event.count);
+    }
+    if (!Replace(fresh, event.fd, event.flags, reason)) return false;
+  }
+  return true;
+}
+
+bool KernelObjects::RenewEpolls(Reason& reason) {
+  for (const Epoll& epoll : epolls_) {
+    if (!Replace(arch::Syscall(SYS_epoll_create1, 0), epoll.fd, epoll.flags, reason)) return false;
+  }
+  for (const Registration& registration : registrations_) {
+    epoll_event event = {};
+    event.events = registration.events;
+    event.data.u64 = registration.data;
+    const long error = arch::Syscall(SYS_epoll_ctl, registration.epoll, EPOLL_CTL_ADD,
+                                     registration.target, reinterpret_cast<long>(&event));
+    // EBADF, EEXIST: the kernel lists a description that lives on under another number, or in
+    // another process. The loop that registered it has closed it and expects nothing of it.
+    if (error < 0 && error != -EBADF && error != -EEXIST && error != -EPERM) {
+      return reason.Set(static_cast<int>(-error), "an epoll of libuv cannot be renewed");
+    }
+  }
+  return true;
+}
+
+bool KernelObjects::RenewSignalLock(Reason& reason) {
+  int fresh[2];
+  const long error = arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fresh), 0);
+  if (error < 0) return reason.Set(static_cast<int>(-error), "no pipe for libuv's signal lock");
+  const char unlocked = 42;  // libuv's own choice
+  arch::Syscall(SYS_write, fresh[1], reinterpret_cast<long>(&unlocked), 1);
+  const bool reader = Replace(fresh[0], signal_lock_[0], O_CLOEXEC, reason);
+  return Replace(fresh[1], signal_lock_[1], O_CLOEXEC, reason) && reader;
+}
+
+// Its epoll, its wake-up eventfd, its signal pipe, its inotify and (Node 22 and later) its io_uring
+// rings.
+bool KernelObjects::RenewMainLoop(Reason& reason) {
+  const int error = uv_loop_fork(main_loop_);
+  if (error < 0) return reason.Set(-error, "libuv cannot renew the main loop");
+  for (uv_async_t* async : pending_) uv_async_send(async);
+  return true;
+}
+
+}  // namespace doublefork

@@ -1,0 +1,70 @@
+// Gives the child kernel objects of its own where a plain copy would share them with the parent.
+#ifndef DOUBLEFORK_FORK_SEPARATE_H_
+#define DOUBLEFORK_FORK_SEPARATE_H_
+
+#include <uv.h>
+
+#include <cstdint>
+
+#include "fork/reason.h"
+#include "fork/scratch.h"
+
+namespace doublefork {
+
+// eventfd, epoll and libuv's signal lock are open file descriptions, which fork shares: parent and
+// child would steal each other's wake-ups as long as both live.
+class KernelObjects {
+ public:
+  explicit KernelObjects(uv_loop_t* main_loop) : main_loop_(main_loop) {}
+
+  // Before the clone, while all is frozen: taken in the child, the thawed parent may have consumed
+  // a count already, and that lost wake-up hung 3 of 75 daemons at exit.
+  bool TakeInventory(Reason& reason);
+
+  // In the child, before any other thread runs.
+  bool Separate(Reason& reason);
+
+ private:
+  struct EventFd {
+    int fd;
+    int flags;
+    uint64_t count;
+  };
+  struct Epoll {
+    int fd;
+    int flags;
+  };
+  struct Registration {
+    int epoll;
+    int target;
+    uint32_t events;
+    uint64_t data;
+  };
+  struct PipeEnd {
+    int fd;
+    bool writable;
+    uint64_t inode;
+  };
+
+  bool ReadDescriptor(int fd, Reason& reason);
+  bool ReadEventFd(int fd, Reason& reason);
+  bool ReadEpoll(int fd, Reason& reason);
+  bool FindSignalLock(Reason& reason);
+  bool NotePendingAsyncs(Reason& reason);
+  bool RenewEventFds(Reason& reason);
+  bool RenewEpolls(Reason& reason);
+  bool RenewSignalLock(Reason& reason);
+  bool RenewMainLoop(Reason& reason);
+
+  uv_loop_t* const main_loop_;
+  Scratch<EventFd> event_fds_;
+  Scratch<Epoll> epolls_;
+  Scratch<Registration> registrations_;
+  Scratch<PipeEnd> pipe_ends_;
+  Scratch<uv_async_t*> pending_;
+  int signal_lock_[2] = {-1, -1};
+};
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_FORK_SEPARATE_H_

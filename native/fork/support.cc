@@ -1,0 +1,46 @@
+// What this machine must have for the fork engine, checked without changing anything.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/prctl.h>
+
+#include "fork/arch.h"
+#include "fork/fork.h"
+#include "fork/heap.h"
+#include "fork/proc.h"
+
+namespace doublefork {
+namespace {
+
+// CET and GCS keep a second stack of return addresses, which the kernel would not let a revived
+// thread share with its frame: Documentation/arch/x86/shstk.rst.
+bool HasShadowStack() {
+  char status[8192];
+  if (proc::ReadFile("/proc/self/status", status, sizeof status) > 0) {
+    const char* const features = strstr(status, "x86_Thread_features:");
+    if (features != nullptr) {
+      const char* const end = strchr(features, '\n');
+      const char* const found = strstr(features, "shstk");
+      if (found != nullptr && (end == nullptr || found < end)) return true;
+    }
+  }
+#if defined(__aarch64__)
+  constexpr long kGetShadowStackStatus = 74;  // PR_GET_SHADOW_STACK_STATUS, Linux 6.13
+  unsigned long enabled = 0;
+  if (arch::Syscall(SYS_prctl, kGetShadowStackStatus, reinterpret_cast<long>(&enabled)) == 0) {
+    return (enabled & 1) != 0;
+  }
+#endif
+  return false;
+}
+
+}  // namespace
+
+bool IsForkSupported(Reason& reason) {
+  if (HasShadowStack()) return reason.Set(ENOTSUP, "a shadow stack is in use (CET or GCS)");
+  if (proc::File("/proc/self/task", O_DIRECTORY).fd() < 0) {
+    return reason.Set(ENOTSUP, "/proc is not mounted or not readable");
+  }
+  return MappingsAreReadable(reason);
+}
+
+}  // namespace doublefork

@@ -1,0 +1,39 @@
+// Where the fork engine does not exist: macOS and the BSDs, musl, other processors.
+#include <cerrno>
+
+#include "fork/exports.h"
+
+namespace doublefork {
+namespace {
+
+#if !defined(__linux__)
+constexpr const char* kReason = "the fork engine needs Linux";
+#elif !defined(__GLIBC__)
+constexpr const char* kReason = "the fork engine needs glibc";
+#elif !defined(__x86_64__) && !defined(__aarch64__)
+constexpr const char* kReason = "the fork engine needs an x64 or arm64 processor";
+#else
+constexpr const char* kReason = "the addon was built without the fork engine";
+#endif
+
+Napi::Value Refuse(const Napi::CallbackInfo& info) {
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  pair.Set(0u, -ENOTSUP);
+  pair.Set(1u, kReason);
+  return pair;
+}
+
+Napi::Value ForkSupport(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), kReason);
+}
+
+}  // namespace
+
+void ExportFork(Napi::Object exports) {
+  const Napi::Env env = exports.Env();
+  exports.Set("fork", Napi::Function::New(env, Refuse, "fork"));
+  exports.Set("detach", Napi::Function::New(env, Refuse, "detach"));
+  exports.Set("forkSupport", Napi::Function::New(env, ForkSupport, "forkSupport"));
+}
+
+}  // namespace doublefork

@@ -1,0 +1,15 @@
+// What each file under syscalls/ adds to the addon. addon.cc is the table of contents.
+#ifndef DOUBLEFORK_SYSCALLS_EXPORTS_H_
+#define DOUBLEFORK_SYSCALLS_EXPORTS_H_
+
+#include <napi.h>
+
+namespace doublefork {
+
+void ExportProcess(Napi::Object exports);
+void ExportDescriptor(Napi::Object exports);
+void ExportSignal(Napi::Object exports);
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_SYSCALLS_EXPORTS_H_

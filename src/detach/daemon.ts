@@ -1,0 +1,76 @@
+// What daemonize() returns.
+
+import type { Target } from './options.js';
+import type { Readiness } from './readiness.js';
+import { describe } from './readiness.js';
+import { reopen } from './redirect.js';
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** The running daemon, as seen by itself. */
+export class Daemon implements Disposable {
+  /** Whether it left the terminal, or stayed in the foreground (option `detach`). */
+  readonly detached: boolean;
+  readonly #readiness: Readiness | undefined;
+  readonly #stdio: readonly Target[];
+  #stop: AbortController | undefined;
+
+  /** @internal */
+  constructor(detached: boolean, readiness: Readiness | undefined, stdio: readonly Target[]) {
+    this.detached = detached;
+    this.#readiness = readiness;
+    this.#stdio = stdio;
+  }
+
+  /** The process id. */
+  get pid(): number {
+    return process.pid;
+  }
+
+  /** Says that the daemon serves: with `ready: 'manual'` the launcher now exits with code 0. */
+  ready(): void {
+    this.#readiness?.ready();
+  }
+
+  /**
+   * Gives up: the launcher, if it still waits, prints the reason and exits with the code. So does the
+   * daemon.
+   * @param reason an error, printed with its stack, or text
+   * @param code 1 to 255
+   */
+  fail(reason: unknown, code = 1): never {
+    if (this.#readiness?.pending) this.#readiness.failed(reason, code);
+    process.stderr.write(`${describe(reason)}\n`);
+    process.exit(code);
+  }
+
+  /**
+   * Aborted by the first SIGTERM or SIGINT, with the signal's name as the reason; a second one ends
+   * the process. Until this is read once, those signals do what they always do.
+   */
+  get signal(): AbortSignal {
+    if (this.#stop === undefined) {
+      this.#stop = new AbortController();
+      for (const name of STOP_SIGNALS) process.on(name, this.#onStop);
+    }
+    return this.#stop.signal;
+  }
+
+  readonly #onStop = (name: NodeJS.Signals): void => {
+    this[Symbol.dispose]();
+    this.#stop?.abort(name);
+  };
+
+  /**
+   * Opens the log files again under their paths, after they were moved away by logrotate(8).
+   * @throws the error of open(2); the old file stays in use then
+   */
+  reopenLogs(): void {
+    reopen(this.#stdio, process.umask());
+  }
+
+  /** Stops listening for signals. */
+  [Symbol.dispose](): void {
+    for (const name of STOP_SIGNALS) process.off(name, this.#onStop);
+  }
+}

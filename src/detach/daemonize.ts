@@ -1,0 +1,119 @@
+// daemonize(): the steps of daemon(7), in its order.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { constants as os } from 'node:os';
+import { addon } from '../posix/addon.js';
+import { posixError } from '../posix/errors.js';
+import { detach } from '../posix/fork.js';
+import { _exit } from '../posix/process.js';
+import { Daemon } from './daemon.js';
+import { closeInherited, listenDescriptors } from './descriptors.js';
+import { type DaemonizeOptions, type Plan, plan as planFor } from './options.js';
+import { Readiness } from './readiness.js';
+import { Redirection } from './redirect.js';
+import { resetSignals } from './signals.js';
+import { replaceStreams } from './streams.js';
+
+let daemonized = false;
+
+/**
+ * Turns this process into a daemon: forks twice with setsid(2) in between, and returns in the
+ * grandchild only, with everything loaded and every socket open. The process that called it, the
+ * launcher, waits until the daemon is detached (or ready, see `ready`) and exits with its code.
+ *
+ * The daemon has no controlling terminal and is neither session nor group leader. Its working
+ * directory, umask and standard streams are as asked for, inherited descriptors are closed, signals
+ * unblocked and no longer ignored.
+ *
+ * @throws in the launcher, with nothing changed: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and
+ * ERR_OUT_OF_RANGE for wrong options; the error of open(2) for a log, of stat(2) for `cwd`; EBUSY if
+ * child processes are running or a thread does not come to rest; ENOTSUP, EAGAIN, ENOMEM if the fork
+ * cannot be made; ERR_NOT_MAIN_THREAD from a Worker; ERR_ALREADY_DAEMON on a second call.
+ * @see daemon(7)
+ */
+export function daemonize(options: DaemonizeOptions = {}): Daemon {
+  if (daemonized) {
+    throw Object.assign(
+      new Error('daemonize() was called before: this process is a daemon already'),
+      {
+        code: 'ERR_ALREADY_DAEMON',
+      },
+    );
+  }
+  const launcher = process.pid;
+  const plan = planFor(options, { cwd: process.cwd(), pid: launcher, env: process.env });
+  checkDirectory(plan.cwd);
+  const daemon = plan.detach ? inBackground(plan, launcher) : inForeground(plan);
+  daemonized = true;
+  return daemon;
+}
+
+function inBackground(plan: Plan, launcher: number): Daemon {
+  refuseChildren();
+  const redirection = new Redirection(plan.stdio, plan.umask ?? process.umask());
+  let word: number;
+  try {
+    word = detach(plan.quiesceTimeout, plan.readyTimeout);
+  } catch (error) {
+    redirection.abandon();
+    throw error;
+  }
+
+  // From here on this is the daemon. Its terminal is the launcher's to speak to.
+  const readiness = new Readiness(word);
+  try {
+    setUp(plan, redirection);
+    // The channel of child_process.fork() leads to the launcher's parent.
+    if (process.connected) process.disconnect();
+    const { descriptors } = addon.loopHandles();
+    closeInherited(
+      new Set([...plan.keepFds, ...descriptors, ...listenDescriptors(process.env, launcher)]),
+    );
+    resetSignals();
+  } catch (error) {
+    readiness.failed(error, 1);
+    _exit(1);
+  }
+  if (plan.manual) readiness.watch();
+  else readiness.ready();
+  return new Daemon(true, readiness, plan.stdio);
+}
+
+/** Under a service manager the process is a daemon already; only what was asked for changes. */
+function inForeground(plan: Plan): Daemon {
+  setUp(plan, new Redirection(plan.stdio, plan.umask ?? process.umask()));
+  return new Daemon(false, undefined, plan.stdio);
+}
+
+function setUp(plan: Plan, redirection: Redirection): void {
+  if (plan.umask !== undefined) process.umask(plan.umask);
+  if (plan.cwd !== undefined) process.chdir(plan.cwd);
+  const { descriptors, terminal } = addon.loopHandles();
+  if (terminal || descriptors.some((fd) => fd <= 2)) {
+    replaceStreams(plan.stdio.map(({ kind }) => kind !== 'keep'));
+  }
+  redirection.apply();
+  for (const [name, value] of Object.entries(plan.env)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  if (plan.title !== undefined) process.title = plan.title;
+}
+
+function checkDirectory(path: string | undefined): void {
+  if (path === undefined) return;
+  if (!statSync(path).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', path);
+  accessSync(path, constants.X_OK);
+}
+
+/** They would be the launcher's children, which is about to exit. */
+function refuseChildren(): void {
+  const { children } = addon.loopHandles();
+  if (children.length === 0) return;
+  throw posixError(
+    -os.errno.EBUSY,
+    'daemonize',
+    undefined,
+    `child processes are running (pid ${children.join(', ')}); start them after daemonize()`,
+  );
+}

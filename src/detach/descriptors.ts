@@ -1,0 +1,46 @@
+// Which descriptors the daemon keeps: its own, and the inherited ones that were asked for.
+
+import { readdirSync } from 'node:fs';
+import { close, dup3, isatty, isCloseOnExec, O_CLOEXEC } from '../posix/descriptor.js';
+import { openNull } from './redirect.js';
+
+/** Open descriptors above 2. Walks the list: there may be room for 2^30 of them. */
+function openDescriptors(): number[] {
+  const folder = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
+  return readdirSync(folder)
+    .map(Number)
+    .filter((fd) => fd > 2);
+}
+
+/** The sockets that a service manager passed to this process: sd_listen_fds(3). */
+export function listenDescriptors(
+  env: Readonly<Record<string, string | undefined>>,
+  pid: number,
+): number[] {
+  const count = Number(env.LISTEN_FDS);
+  if (Number(env.LISTEN_PID) !== pid || !Number.isInteger(count) || count < 1) return [];
+  return Array.from({ length: count }, (_, index) => 3 + index);
+}
+
+/**
+ * Closes what was inherited and points what is a terminal at /dev/null. Node opens everything
+ * close-on-exec, so a descriptor without that flag came from the parent process.
+ */
+export function closeInherited(keep: ReadonlySet<number>): void {
+  for (const fd of openDescriptors()) {
+    try {
+      const own = isCloseOnExec(fd);
+      if (isatty(fd)) silence(fd, own);
+      else if (!own && !keep.has(fd)) close(fd);
+    } catch (error) {
+      // The list's own descriptor, closed since.
+      if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
+    }
+  }
+}
+
+function silence(fd: number, closeOnExec: boolean): void {
+  const nothing = openNull();
+  dup3(nothing, fd, closeOnExec ? O_CLOEXEC : 0);
+  close(nothing);
+}

@@ -1,0 +1,214 @@
+// What daemonize() can be asked for: types, defaults, validation. Nothing here has an effect.
+
+import { resolve } from 'node:path';
+import { descriptor, integer, invalidType, outOfRange, text } from '../posix/errors.js';
+
+/** A file to write to (or, for stdin, to read from). */
+export interface FileTarget {
+  /** Its path; relative ones are resolved before the working directory changes. */
+  file: string;
+  /** Permission bits if it is created, whatever the umask. Default: 0o666 less the daemon's umask. */
+  mode?: number;
+  /** Write behind what it holds (default) or empty it first. */
+  append?: boolean;
+}
+
+/**
+ * Where a standard stream leads: /dev/null, where it led before, to what a descriptor is open on, or
+ * to a file, by its path or as a {@link FileTarget}.
+ */
+export type StdioTarget = 'null' | 'keep' | number | string | FileTarget;
+
+/** Options of {@link daemonize}. */
+export interface DaemonizeOptions {
+  /** Working directory of the daemon, or `'keep'`. Default `'/'`. */
+  cwd?: string;
+  /** Permission bits that new files do not get, or `'keep'`. Default 0o027. */
+  umask?: number | 'keep';
+  /** Default `'null'`; `'keep'` in the foreground. */
+  stdin?: StdioTarget;
+  /** Default `log`, or `'null'`; `'keep'` in the foreground. */
+  stdout?: StdioTarget;
+  /** Default `log`, or `'null'`; `'keep'` in the foreground. */
+  stderr?: StdioTarget;
+  /** One file for stdout and stderr. */
+  log?: string | FileTarget;
+  /** Inherited descriptors that stay open. Those of the program itself always do. */
+  keepFds?: readonly number[];
+  /** Environment variables to set, or with `undefined` to remove. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Title of the process in ps(1). */
+  title?: string;
+  /**
+   * When the launcher exits with code 0: once the daemon is `'detached'` (default), or once it calls
+   * `daemon.ready()` (`'manual'`).
+   */
+  ready?: 'detached' | 'manual';
+  /**
+   * How long the daemon may take to become ready, in ms; 0: for ever. Default 60,000. Then it is
+   * killed and the start has failed.
+   */
+  readyTimeout?: number;
+  /**
+   * `'always'` leaves the terminal, `'never'` stays in the foreground, `'auto'` (default) stays if a
+   * service manager asks for it: NOTIFY_SOCKET is set, or this is process 1.
+   */
+  detach?: 'auto' | 'always' | 'never';
+  /** How long other threads have to come to rest for the fork, in ms. Default 5000. */
+  quiesceTimeout?: number;
+}
+
+/** One standard stream, decided. */
+export type Target =
+  | { kind: 'keep' }
+  | { kind: 'null' }
+  | { kind: 'descriptor'; fd: number }
+  | { kind: 'file'; path: string; mode: number | undefined; append: boolean };
+
+/** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
+export interface Plan {
+  detach: boolean;
+  cwd: string | undefined;
+  umask: number | undefined;
+  stdio: readonly [stdin: Target, stdout: Target, stderr: Target];
+  keepFds: ReadonlySet<number>;
+  env: Readonly<Record<string, string | undefined>>;
+  title: string | undefined;
+  manual: boolean;
+  readyTimeout: number;
+  quiesceTimeout: number;
+}
+
+/** What of the world the plan depends on. */
+export interface Surroundings {
+  cwd: string;
+  pid: number;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
+  cwd: true,
+  umask: true,
+  stdin: true,
+  stdout: true,
+  stderr: true,
+  log: true,
+  keepFds: true,
+  env: true,
+  title: true,
+  ready: true,
+  readyTimeout: true,
+  detach: true,
+  quiesceTimeout: true,
+};
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ */
+export function plan(options: DaemonizeOptions, surroundings: Surroundings): Plan {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidType('options', 'of type object', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(KNOWN, name)) {
+      throw Object.assign(
+        new TypeError(`Unknown option "${name}". Known are: ${Object.keys(KNOWN).join(', ')}`),
+        { code: 'ERR_INVALID_ARG_VALUE' },
+      );
+    }
+  }
+  const detach = oneOf(options.detach, 'detach', ['auto', 'always', 'never']);
+  const detached = detach === 'always' || (detach === 'auto' && !isSupervised(surroundings));
+  const usual: StdioTarget = detached ? 'null' : 'keep';
+  const output = options.log ?? usual;
+  const { umask } = options;
+  return {
+    detach: detached,
+    cwd: directory(options.cwd ?? '/', surroundings.cwd),
+    umask: umask === 'keep' ? undefined : integer(umask ?? 0o027, 'options.umask', 0, 0o777),
+    stdio: [
+      target(options.stdin ?? usual, 'options.stdin', surroundings.cwd),
+      target(options.stdout ?? output, 'options.stdout', surroundings.cwd),
+      target(options.stderr ?? output, 'options.stderr', surroundings.cwd),
+    ],
+    keepFds: new Set(keepFds(options.keepFds ?? [])),
+    env: environment(options.env ?? {}),
+    title: options.title === undefined ? undefined : text(options.title, 'options.title'),
+    manual: oneOf(options.ready, 'ready', ['detached', 'manual']) === 'manual',
+    readyTimeout: integer(options.readyTimeout ?? 60_000, 'options.readyTimeout', 0),
+    quiesceTimeout: integer(options.quiesceTimeout ?? 5000, 'options.quiesceTimeout', 0),
+  };
+}
+
+/** A parent with pid 1 is no proof of being started by init; containers have other ones. */
+function isSupervised({ pid, env }: Surroundings): boolean {
+  return pid === 1 || (env.NOTIFY_SOCKET ?? '') !== '';
+}
+
+/** One of the given words; the first is the default. */
+function oneOf<T extends string>(value: T | undefined, name: string, words: readonly T[]): T {
+  if (value === undefined) return words[0]!;
+  if (words.includes(value)) return value;
+  throw outOfRange(
+    `options.${name}`,
+    `one of ${words.map((word) => `'${word}'`).join(', ')}`,
+    value,
+  );
+}
+
+function directory(path: string, cwd: string): string | undefined {
+  return path === 'keep' ? undefined : resolve(cwd, text(path, 'options.cwd'));
+}
+
+function target(value: StdioTarget, name: string, cwd: string): Target {
+  if (value === 'keep' || value === 'null') return { kind: value };
+  if (typeof value === 'number') return { kind: 'descriptor', fd: descriptor(value, name) };
+  if (typeof value === 'string') {
+    return { kind: 'file', path: file(value, name, cwd), mode: undefined, append: true };
+  }
+  if (typeof value !== 'object' || value === null) {
+    throw invalidType(
+      name,
+      "'null', 'keep', a descriptor, a path or { file, mode, append }",
+      value,
+    );
+  }
+  const { append = true, mode } = value;
+  if (typeof append !== 'boolean') throw invalidType(`${name}.append`, 'of type boolean', append);
+  return {
+    kind: 'file',
+    path: file(value.file, `${name}.file`, cwd),
+    mode: mode === undefined ? undefined : integer(mode, `${name}.mode`, 0, 0o7777),
+    append,
+  };
+}
+
+function file(path: string, name: string, cwd: string): string {
+  if (text(path, name) === '') {
+    throw Object.assign(new TypeError(`The "${name}" argument must not be empty`), {
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
+  }
+  return resolve(cwd, path);
+}
+
+function keepFds(fds: readonly number[]): readonly number[] {
+  if (!Array.isArray(fds)) throw invalidType('options.keepFds', 'an Array', fds);
+  return fds.map((fd, index) => descriptor(fd, `options.keepFds[${index}]`));
+}
+
+function environment(
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> {
+  if (typeof env !== 'object' || env === null) {
+    throw invalidType('options.env', 'of type object', env);
+  }
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined) text(value, `options.env.${name}`);
+    if (name === '' || name.includes('=') || name.includes('\0')) {
+      throw outOfRange('options.env', "an object whose names are not empty and without '='", name);
+    }
+  }
+  return env;
+}

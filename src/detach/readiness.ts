@@ -1,0 +1,74 @@
+// The daemon's word to its launcher: "ready", or a code and why not. native/detach/launcher.h has
+// the other end.
+
+import { closeSync, writeSync } from 'node:fs';
+import { inspect } from 'node:util';
+
+/** The end of the pipe to the launcher. Its word is given once. */
+export class Readiness implements Disposable {
+  #fd: number | undefined;
+  #uncaught: unknown;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Whether the launcher still waits. */
+  get pending(): boolean {
+    return this.#fd !== undefined;
+  }
+
+  /** Tells the launcher of a death that nobody saw coming: an exception, or an exit before ready. */
+  watch(): void {
+    process.on('uncaughtExceptionMonitor', this.#noteException);
+    process.on('exit', this.#reportExit);
+  }
+
+  readonly #noteException = (error: unknown): void => {
+    this.#uncaught = error;
+  };
+
+  readonly #reportExit = (code: number): void => {
+    const reason =
+      this.#uncaught === undefined
+        ? `doublefork: the daemon (pid ${process.pid}) exited with code ${code} before it was ready`
+        : describe(this.#uncaught);
+    this.failed(reason, code);
+  };
+
+  /** The launcher exits with code 0. */
+  ready(): void {
+    this.#say('0\n');
+  }
+
+  /** The launcher prints the reason and exits with the code, or with 1 if that is 0. */
+  failed(reason: unknown, code: number): void {
+    this.#say(`${code === 0 ? 1 : code}\n${describe(reason)}\n`);
+  }
+
+  #say(word: string): void {
+    const fd = this.#fd;
+    if (fd === undefined) return;
+    this.#fd = undefined;
+    process.off('uncaughtExceptionMonitor', this.#noteException);
+    process.off('exit', this.#reportExit);
+    try {
+      writeSync(fd, word);
+    } catch (error) {
+      // The launcher was killed while it waited. The daemon is none the worse for it.
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.ready();
+  }
+}
+
+/** For people: an error with its stack, anything else as it is. */
+export function describe(reason: unknown): string {
+  if (reason instanceof Error) return reason.stack ?? String(reason);
+  return typeof reason === 'string' ? reason : inspect(reason);
+}

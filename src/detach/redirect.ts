@@ -1,0 +1,114 @@
+// Where fd 0-2 lead. Files are opened in the launcher, where an error changes nothing yet; dup2
+// puts them in place in the daemon.
+
+import { closeSync, constants, fchmodSync, ftruncateSync, unlinkSync } from 'node:fs';
+import { close, dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
+import type { Target } from './options.js';
+
+/** Descriptors above 2, ready to be moved onto 0-2. */
+export class Redirection implements Disposable {
+  /** For each of fd 0-2 what to put there; undefined: leave it. */
+  readonly #sources: (number | undefined)[] = [];
+  readonly #created: string[] = [];
+
+  /**
+   * Opens all targets.
+   * @param umask the daemon's, for the mode of files it creates
+   * @throws the error of open(2) with the path, after undoing what was done
+   */
+  constructor(stdio: readonly Target[], umask: number) {
+    try {
+      const opened = new Map<string, number>();
+      for (const [fd, target] of stdio.entries()) {
+        this.#sources.push(this.#open(target, fd, umask, opened));
+      }
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+  }
+
+  #open(
+    target: Target,
+    fd: number,
+    umask: number,
+    opened: Map<string, number>,
+  ): number | undefined {
+    switch (target.kind) {
+      case 'keep':
+        return undefined;
+      case 'null':
+        return openNull();
+      case 'descriptor':
+        // A second descriptor: the number asked for may be 0, 1 or 2, and overwritten by then.
+        return dup(target.fd);
+      case 'file': {
+        // One open file for both streams, so that an emptied log is emptied once.
+        const key = `${target.path}\0${target.mode}\0${target.append}`;
+        const known = fd === 0 ? undefined : opened.get(key);
+        if (known !== undefined) return dup(known);
+        const file = fd === 0 ? { fd: openInput(target.path) } : openLog(target, umask);
+        if ('created' in file && file.created) this.#created.push(target.path);
+        if (fd !== 0) opened.set(key, file.fd);
+        return file.fd;
+      }
+    }
+  }
+
+  /** Puts the targets onto 0-2. */
+  apply(): void {
+    for (const [fd, source] of this.#sources.entries()) {
+      if (source !== undefined) dup2(source, fd);
+    }
+    this[Symbol.dispose]();
+  }
+
+  /** Closes them, and removes the files that were created for this. */
+  abandon(): void {
+    this[Symbol.dispose]();
+    for (const path of this.#created) unlinkSync(path);
+  }
+
+  [Symbol.dispose](): void {
+    for (const source of this.#sources) if (source !== undefined) closeSync(source);
+    this.#sources.length = 0;
+  }
+}
+
+/** /dev/null, to read from and to write to. */
+export function openNull(): number {
+  return open('/dev/null', constants.O_RDWR | O_CLOEXEC);
+}
+
+function openInput(path: string): number {
+  return open(path, constants.O_RDONLY | constants.O_NOCTTY | O_CLOEXEC);
+}
+
+/** Opens a file to write to, behind what it holds; creates it with exactly the mode asked for. */
+function openLog(
+  { path, mode, append }: Extract<Target, { kind: 'file' }>,
+  umask: number,
+): { fd: number; created: boolean } {
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY | O_CLOEXEC;
+  try {
+    const fd = open(path, flags | constants.O_CREAT | constants.O_EXCL, 0o600);
+    fchmodSync(fd, mode ?? 0o666 & ~umask);
+    return { fd, created: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  // O_CREAT still: a dangling link, or a file that was there a moment ago.
+  const fd = open(path, flags | constants.O_CREAT, mode ?? 0o666 & ~umask);
+  if (!append) ftruncateSync(fd);
+  return { fd, created: false };
+}
+
+/** Opens the log files again under their paths and puts them onto 1 and 2, after a rotation. */
+export function reopen(stdio: readonly Target[], umask: number): void {
+  for (const [fd, target] of stdio.entries()) {
+    if (fd === 0 || target.kind !== 'file') continue;
+    const file = openLog({ ...target, append: true }, umask);
+    dup2(file.fd, fd);
+    close(file.fd);
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * doublefork turns a Node.js program into a real Unix daemon.
+ * @module
+ */
+
+export type { Daemon } from './detach/daemon.js';
+export { daemonize } from './detach/daemonize.js';
+export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';
+export type { ForkOptions } from './posix/fork.js';
+export { fork, forkSupport } from './posix/fork.js';

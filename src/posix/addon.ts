@@ -1,0 +1,46 @@
+// The addon, typed. Each call returns its result, or -errno; the functions beside this file turn
+// that into Node's errors.
+
+import { createRequire } from 'node:module';
+
+/** `[-errno, sentence]`: why the fork engine refused, with nothing changed. */
+export type Refusal = [errno: number, sentence: string];
+
+export interface Addon {
+  getpid(): number;
+  setsid(): number;
+  getsid(pid: number): number;
+  getpgid(pid: number): number;
+  setpgid(pid: number, pgid: number): number;
+  tcgetpgrp(fd: number): number;
+  umask(mask: number): number;
+  chdir(path: string): number;
+  fchdir(fd: number): number;
+  kill(pid: number, signal: number): number;
+  waitpid(pid: number, options: number): [pid: number, status: number];
+  execve(path: string, argv: string[], env: string[]): number;
+  _exit(code: number): never;
+  prctl?(option: number, a: number, b: number, c: number, d: number): number;
+  open(path: string, flags: number, mode: number): number;
+  close(fd: number): number;
+  dup(fd: number): number;
+  dup2(from: number, to: number): number;
+  dup3(from: number, to: number, flags: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  closeRange(first: number, last: number, flags: number): number;
+  isatty(fd: number): number;
+  ttyname(fd: number): number | string;
+  pipe(flags: number): number | [number, number];
+  poll(fds: number[], events: number[], timeout: number): number | number[];
+  sigprocmask(how: number, signals: number[]): number | number[];
+  disposition(signal: number): number;
+  setDisposition(signal: number, ignored: number): number;
+  fork(parentFrozen: boolean, timeoutMs: number): number | Refusal;
+  detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number | Refusal;
+  forkSupport(): string;
+  loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };
+}
+
+// bindings, like the addon, is CommonJS.
+const require = createRequire(import.meta.url);
+export const addon = require('bindings')('doublefork') as Addon;

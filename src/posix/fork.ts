@@ -1,0 +1,109 @@
+// fork() that keeps Node alive, and what JavaScript must be told in the child.
+
+import { randomInt, randomUUID } from 'node:crypto';
+import { isMainThread } from 'node:worker_threads';
+import { addon, type Refusal } from './addon.js';
+import { integer, outOfRange, posixError } from './errors.js';
+
+/** Options of {@link fork}. */
+export interface ForkOptions {
+  /**
+   * `'running'` (default): the parent goes on. `'frozen'`: its other threads stay stopped for good,
+   * so that nothing of it runs on beside the child; it may only wait and `_exit`.
+   */
+  parent?: 'running' | 'frozen';
+  /** How long the other threads have to come to rest, in ms. Default 5000. */
+  timeoutMs?: number;
+}
+
+/** How long the other threads have to come to rest unless told otherwise, in ms. */
+export const QUIESCE_TIMEOUT_MS = 5000;
+
+/**
+ * Copies the process, every thread included; the program goes on in both.
+ *
+ * Sockets, files and pipes are shared with the child, timers and pending work are in both. Child
+ * processes stay the parent's.
+ * @returns 0 in the child, the child's process id in the parent
+ * @throws ENOTSUP where it cannot work, with the reason; EBUSY if a thread does not come to rest in
+ * time, naming it; EAGAIN, ENOMEM if the kernel refuses; ERR_NOT_MAIN_THREAD from a Worker. After an
+ * error nothing has changed.
+ * @see fork(2)
+ */
+export function fork(options: ForkOptions = {}): number {
+  const { parent = 'running', timeoutMs = QUIESCE_TIMEOUT_MS } = options;
+  if (parent !== 'running' && parent !== 'frozen') {
+    throw outOfRange('options.parent', "'running' or 'frozen'", parent);
+  }
+  refuseWorkers('fork');
+  const result = addon.fork(parent === 'frozen', integer(timeoutMs, 'options.timeoutMs', 0));
+  if (typeof result !== 'number') throw refusal(result, 'fork');
+  if (result === 0) {
+    tellJavaScript();
+    rotateMathRandom();
+  }
+  return result;
+}
+
+/**
+ * Forks twice with setsid(2) in between, and returns in the grandchild only. The caller waits for
+ * its word, and exits with the code it gives: see native/detach/launcher.h.
+ * @returns the descriptor to give that word on
+ * @throws as {@link fork} does, in the caller, with nothing changed
+ */
+export function detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number {
+  refuseWorkers('daemonize');
+  const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs);
+  if (typeof result !== 'number') throw refusal(result, 'fork');
+  tellJavaScript();
+  return result;
+}
+
+/** Whether {@link fork} can work here. `reason` says why not. */
+export function forkSupport(): { supported: true } | { supported: false; reason: string } {
+  const reason = addon.forkSupport();
+  return reason === '' ? { supported: true } : { supported: false, reason };
+}
+
+function refuseWorkers(name: string): void {
+  if (isMainThread) return;
+  throw Object.assign(new Error(`${name}() works from the main thread only, not from a Worker`), {
+    code: 'ERR_NOT_MAIN_THREAD',
+  });
+}
+
+function refusal([errno, sentence]: Refusal, syscall: string): Error {
+  return posixError(errno, syscall, undefined, sentence);
+}
+
+// How much Node's lib/internal/crypto/random.js keeps in stock.
+const UUIDS_PER_REFILL = 128;
+const INTEGERS_PER_REFILL = 1024;
+
+function tellJavaScript(): void {
+  // process.pid is cached; not writable, but configurable.
+  Object.defineProperty(process, 'pid', {
+    value: addon.getpid(),
+    enumerable: true,
+    configurable: true,
+  });
+  // Parent and child would give out the same bytes of Node's stocks. OpenSSL reseeds by itself.
+  for (let i = 0; i < UUIDS_PER_REFILL; i++) randomUUID();
+  for (let i = 0; i < INTEGERS_PER_REFILL; i++) randomInt(2);
+}
+
+const mathRandom = Math.random;
+let rotation = 0;
+
+/**
+ * Siblings would draw the same numbers from Math.random(), whose state nobody can set. To skip a
+ * random count of draws only shifts the sequence: one sibling draws later what the other drew
+ * before. A random rotation of [0, 1) keeps the distribution and shares no number.
+ */
+function rotateMathRandom(): void {
+  rotation = randomInt(2 ** 47) / 2 ** 47;
+  Math.random = function random() {
+    const drawn = mathRandom() + rotation;
+    return drawn < 1 ? drawn : drawn - 1;
+  };
+}

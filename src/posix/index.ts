@@ -1,0 +1,11 @@
+/**
+ * `doublefork/posix`: one typed function per system call, with POSIX names and argument order. A
+ * failure throws an error in the shape of Node's own: `code`, `errno`, `syscall`, `path`.
+ * @module
+ */
+
+export * from './descriptor.js';
+export type { PosixError } from './errors.js';
+export { type ForkOptions, fork, forkSupport } from './fork.js';
+export * from './process.js';
+export * from './signal.js';
