@@ -14,12 +14,20 @@ const watcher = fs.watch(directory, (event, name) => {
   seen.add(`${event} ${name}`);
   if (seen.has('rename created') && seen.has('change created')) notify();
 });
+let absent;
+const missed = new Promise((resolve) => {
+  absent = resolve;
+});
 const polled = new Promise((resolve) => {
-  fs.watchFile(join(directory, 'polled'), { interval: 10 }, (now) => now.size === 5 && resolve(now.isFile()));
+  fs.watchFile(join(directory, 'polled'), { interval: 10 }, ({ size, nlink }) => {
+    if (size === 5) resolve('polled');
+    else if (nlink === 0) absent();
+  });
 });
 await globalThis.midpoint?.();
 fs.writeFileSync(join(directory, 'created'), 'data');
 await complete;
+await missed;
 watcher.close();
 console.log([...seen].sort().join(', '));
 fs.writeFileSync(join(directory, 'polled'), '12345');

@@ -3,6 +3,8 @@ import path from 'node:path';
 import posix from 'node:path/posix';
 import win32 from 'node:path/win32';
 
+// Experimental features warn with the process id.
+process.removeAllListeners('warning');
 await globalThis.midpoint?.();
 for (const form of [posix, win32]) {
   console.log(form.sep, form.delimiter, form.normalize('/a/./b//c/../d\\e'), form.isAbsolute('c:/x'));

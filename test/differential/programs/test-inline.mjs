@@ -3,6 +3,8 @@ import { after, before, describe, it, test } from 'node:test';
 
 const lines = [];
 process.on('exit', (code) => process.stderr.write(`${lines.join('\n')}\nexit ${code}\n`));
+// Experimental features warn with the process id.
+process.removeAllListeners('warning');
 await globalThis.midpoint?.();
 process.stdout.write = () => true;
 before(() => lines.push('before'));

@@ -14,9 +14,10 @@ const source = `
   });`;
 const worker = new Worker(source, { eval: true, execArgv: [], env: SHARE_ENV, workerData: { a: [1] }, resourceLimits: { maxOldGenerationSizeMb: 64 } });
 const buffer = new Uint8Array([1, 2, 3]).buffer;
+const exit = once(worker, 'exit');
 worker.postMessage(buffer, [buffer]);
 const [returned] = await once(worker, 'message');
-console.log(...(await once(worker, 'exit')), buffer.byteLength, returned.byteLength, process.env.FROM_WORKER);
+console.log(...(await exit), buffer.byteLength, returned.byteLength, process.env.FROM_WORKER);
 console.log(isMainThread, threadId, worker.resourceLimits);
 const few = Array.from({ length: 3 }, (_, index) => new Worker(`process.exit(${index} + 10)`, { eval: true, execArgv: [] }));
 console.log((await Promise.all(few.map((one) => once(one, 'exit')))).join());

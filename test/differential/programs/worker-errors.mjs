@@ -7,16 +7,17 @@ const thrower = make(`require('worker_threads').parentPort.once('message', () =>
 await once(thrower, 'online');
 await globalThis.midpoint?.();
 const failed = once(thrower, 'error').catch((error) => [error]);
-thrower.postMessage('go');
-const [error] = await failed;
-console.log(error.name, error.message, ...(await once(thrower, 'exit')));
-const rejecting = make(`Promise.reject(new Error('rejected in the worker'))`);
-console.log((await once(rejecting, 'message').catch((reason) => reason)).message);
 try {
-  rejecting.postMessage(() => {});
+  thrower.postMessage(() => {});
 } catch (cloneError) {
   console.log(cloneError.name);
 }
+const exited = new Promise((resolve) => thrower.on('exit', resolve));
+thrower.postMessage('go');
+const [error] = await failed;
+console.log(error.name, error.message, await exited);
+const rejecting = make(`Promise.reject(new Error('rejected in the worker'))`);
+console.log((await once(rejecting, 'message').catch((reason) => reason)).message);
 const hungry = make(`const all = []; for (;;) all.push(new Array(10_000).fill(all.length));`, {
   resourceLimits: { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 2 },
 });

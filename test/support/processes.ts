@@ -1,0 +1,101 @@
+// The processes that a test has started, daemons included: found by a mark in their environment,
+// which they have from the moment of their exec on and cannot lose.
+
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Set by strays.ts for every test; whatever a program starts inherits it. */
+export const MARK = 'DOUBLEFORK_TEST';
+
+/** What /proc/PID/stat says, by the names of proc(5). */
+export interface Stat {
+  pid: number;
+  state: string;
+  ppid: number;
+  pgrp: number;
+  session: number;
+  ttyNr: number;
+  startTime: number;
+}
+
+/** undefined: there is no such process. */
+export function stat(pid: number): Stat | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // The name may hold spaces and parentheses.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const number = (index: number) => Number(fields[index]);
+  return {
+    pid,
+    state: fields[0]!,
+    ppid: number(1),
+    pgrp: number(2),
+    session: number(3),
+    ttyNr: number(4),
+    startTime: number(19),
+  };
+}
+
+/** One field of /proc/PID/status, such as 'SigIgn' or 'Groups'. */
+export function status(pid: number, field: string): string {
+  const line = readFileSync(`/proc/${pid}/status`, 'utf8')
+    .split('\n')
+    .find((text) => text.startsWith(`${field}:`));
+  return line?.slice(field.length + 1).trim() ?? '';
+}
+
+/** All processes whose environment holds the mark. Zombies have none, and are found by their parent. */
+export function marked(mark: string): number[] {
+  const wanted = `${MARK}=${mark}`;
+  const pids: number[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(wanted)) {
+        pids.push(Number(name));
+      }
+    } catch {
+      // It ended between the two calls.
+    }
+  }
+  return pids;
+}
+
+/** Every thread's stack, for the report of a hang. */
+export function stacks(pid: number): string {
+  try {
+    return execFileSync('gdb', ['-p', String(pid), '-batch', '-ex', 'thread apply all bt 24'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 60_000,
+    });
+  } catch (error) {
+    return `no stacks of ${pid}: ${error}`;
+  }
+}
+
+/** Kills by pid; one that is gone already is what was wanted. */
+export function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Waits for a condition that has no event to wait for, such as another process's parent. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  deadline = 20_000,
+): Promise<void> {
+  const end = Date.now() + deadline;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${deadline} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
