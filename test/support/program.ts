@@ -6,7 +6,9 @@
 
 import { spawn } from 'node:child_process';
 import { node, root } from './node.js';
-import { killQuietly, MARK, marked, stacks } from './processes.js';
+import { Reports } from './reports.js';
+import { type Exit, Running } from './running.js';
+import { Watchdog } from './watchdog.js';
 
 export interface RunOptions {
   /** Options of node, before the program. */
@@ -23,9 +25,7 @@ export interface RunOptions {
   onReport?: (value: unknown, launcher: number) => void;
 }
 
-export interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
+export interface Ended extends Exit {
   stdout: string;
   stderr: string;
   /** What the program passed to report(), in order. */
@@ -43,61 +43,77 @@ const { daemonize, fork } = doublefork;
 const report = (value) => fs.writeSync(3, JSON.stringify(value ?? null) + '\\n');
 `;
 
-/** Runs an inline ES module with `daemonize`, `fork`, `posix`, `fs` and `report` at hand. */
-export function run(source: string, options: RunOptions = {}): Promise<Ended> {
+/**
+ * The arguments of node for an inline ES module with `daemonize`, `fork`, `posix`, `fs` and `report`
+ * at hand.
+ */
+export function inline(source: string, options: RunOptions = {}): string[] {
   const flags = [...(options.flags ?? []), '--input-type=module', '-e', PRELUDE + source, '--'];
-  return execute(node, [...flags, ...(options.args ?? [])], options);
+  return [...flags, ...(options.args ?? [])];
 }
 
-/** Runs a command line; see {@link run}. */
+/** Runs an inline program to its end; see {@link inline}. */
+export function run(source: string, options: RunOptions = {}): Promise<Ended> {
+  return start(source, options).ended;
+}
+
+/** Starts an inline program; see {@link inline}. */
+export function start(source: string, options: RunOptions = {}): Running<Ended> {
+  return launch(node, inline(source, options), options);
+}
+
+/** Runs a command line to its end. */
 export function execute(
   command: string,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  const { stdio = ['ignore', 'pipe', 'pipe'], deadline = 60_000 } = options;
+  return launch(command, args, options).ended;
+}
+
+/** Starts a command line. */
+export function launch(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Running<Ended> {
+  const { stdio = ['ignore', 'pipe', 'pipe'] } = options;
   const child = spawn(command, args, {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
     stdio: [...stdio, 'pipe'],
   });
   const pid = child.pid ?? -1;
-  return new Promise((resolve, reject) => {
-    const output = ['', '', '', ''];
-    const reports: unknown[] = [];
-    for (const fd of [1, 2, 3]) {
-      const stream = child.stdio[fd] as NodeJS.ReadableStream | null;
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        output[fd] += text;
-        if (fd !== 3) return;
-        const lines = output[3]!.split('\n');
-        output[3] = lines.pop()!;
-        for (const line of lines) {
-          const value: unknown = JSON.parse(line);
-          reports.push(value);
-          options.onReport?.(value, pid);
-        }
-      });
-    }
-    const mark = process.env[MARK] ?? '';
-    const timer = setTimeout(() => {
-      const pids = marked(mark).filter((other) => other !== process.pid);
-      const traces = pids.map((other) => `--- process ${other}\n${stacks(other)}`).join('\n');
-      for (const other of pids) killQuietly(other);
-      reject(
-        new Error(
-          `not ended within ${deadline} ms: ${pids.join(', ')}\n` +
-            `stdout: ${output[1]}\nstderr: ${output[2]}\nreports: ${JSON.stringify(reports)}\n${traces}`,
-        ),
-      );
-    }, deadline);
-    child.on('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
+  const output = ['', '', ''];
+  for (const fd of [1, 2]) {
+    const stream = child.stdio[fd] as NodeJS.ReadableStream | null;
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output[fd] += text;
     });
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      resolve({ code, signal, stdout: output[1]!, stderr: output[2]!, reports, pid });
-    });
+  }
+  const reports = new Reports(child.stdio[3] as NodeJS.ReadableStream, (value) =>
+    options.onReport?.(value, pid),
+  );
+  const watchdog = new Watchdog(
+    () => `stdout: ${output[1]}\nstderr: ${output[2]}\nreports: ${JSON.stringify(reports.all)}`,
+    options.deadline,
+  );
+  const exited = new Promise<Exit>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve({ code, signal }));
   });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) =>
+      resolve({
+        code,
+        signal,
+        stdout: output[1]!,
+        stderr: output[2]!,
+        reports: reports.all,
+        pid,
+      }),
+    );
+  });
+  return new Running(pid, reports, watchdog, exited, ended);
 }

@@ -1,0 +1,47 @@
+// Turns a hang into a failure with stack traces.
+
+import { killQuietly, MARK, marked, stacks } from './processes.js';
+
+/** Ends all processes of the running test once they take too long. */
+export class Watchdog {
+  readonly #timer: NodeJS.Timeout;
+  readonly #describe: () => string;
+  readonly #hang: Promise<never>;
+
+  /**
+   * @param describe what to add to a failure: outputs, for example
+   * @param deadline in ms
+   */
+  constructor(describe: () => string, deadline = 60_000) {
+    this.#describe = describe;
+    const mark = process.env[MARK]!;
+    let reject = (_error: Error) => {};
+    this.#hang = new Promise((_resolve, fail) => {
+      reject = fail;
+    });
+    // It reaches those that wait, through guard(); there may be none.
+    this.#hang.catch(() => {});
+    this.#timer = setTimeout(() => {
+      const pids = marked(mark).filter((pid) => pid !== process.pid);
+      const traces = pids.map((pid) => `--- process ${pid}\n${stacks(pid)}`);
+      for (const pid of pids) killQuietly(pid);
+      reject(
+        new Error([`not ended within ${deadline} ms: ${pids.join(', ')}`, ...traces].join('\n')),
+      );
+    }, deadline);
+  }
+
+  /** The promise's outcome, or the failure of a hang. */
+  async guard<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await Promise.race([promise, this.#hang]);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${this.#describe()}`, { cause: error });
+    }
+  }
+
+  /** All is over. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
