@@ -34,6 +34,7 @@
             "native/fork/proc.cc",
             "native/fork/reason.cc",
             "native/fork/revive.cc",
+            "native/fork/rings.cc",
             "native/fork/separate.cc",
             "native/fork/support.cc",
           ],

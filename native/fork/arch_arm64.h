@@ -48,18 +48,6 @@ constexpr int kControlBlockLast = 0;
 // Signature in front of a restartable sequence's abort handler (rseq(2)); glibc registers with it.
 constexpr uint32_t kRseqSignature = 0xd428bc00;
 
-struct Interrupted {
-  const unsigned char* pc;
-  long number_or_result;  // x0: the call's first argument if it is to restart, or its result
-  long second_argument;   // futex(2) has its operation there
-};
-
-inline Interrupted InterruptedAt(const ucontext_t& context) {
-  const auto& machine = context.uc_mcontext;
-  return {reinterpret_cast<const unsigned char*>(machine.pc), static_cast<long>(machine.regs[0]),
-          static_cast<long>(machine.regs[1])};
-}
-
 constexpr int kSyscallSize = 4;
 inline bool IsSyscall(const unsigned char* at) {
   uint32_t instruction;
@@ -67,9 +55,19 @@ inline bool IsSyscall(const unsigned char* at) {
   return instruction == 0xd4000001;  // svc #0
 }
 
-// The number of the call that the interrupted thread will issue again.
-inline long RestartedNumber(const Interrupted&, const ucontext_t& context) {
-  return static_cast<long>(context.uc_mcontext.regs[8]);
+// The registers of an interrupted thread that tell what it was doing.
+struct Interrupted {
+  const unsigned char* pc;
+  long number_or_result;  // the call's number if it is to restart, its result if it returned
+  long arguments[3];      // valid if it is to restart: the result shares a register with the first
+};
+
+inline Interrupted InterruptedAt(const ucontext_t& context) {
+  const auto& machine = context.uc_mcontext;
+  const auto* const pc = reinterpret_cast<const unsigned char*>(machine.pc);
+  const auto registers = [&](int i) { return static_cast<long>(machine.regs[i]); };
+  const bool restarts = IsSyscall(pc);
+  return {pc, restarts ? registers(8) : registers(0), {registers(0), registers(1), registers(2)}};
 }
 
 // The vDSO holds the code that ends a handler.

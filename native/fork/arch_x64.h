@@ -45,24 +45,21 @@ constexpr int kControlBlockLast = 2048;
 // Signature in front of a restartable sequence's abort handler (rseq(2)); glibc registers with it.
 constexpr uint32_t kRseqSignature = 0x53053053;
 
+constexpr int kSyscallSize = 2;
+inline bool IsSyscall(const unsigned char* at) { return at[0] == 0x0f && at[1] == 0x05; }
+
+// The registers of an interrupted thread that tell what it was doing.
 struct Interrupted {
   const unsigned char* pc;
-  long number_or_result;  // rax: the call's number if it is to restart, its result if it returned
-  long second_argument;   // futex(2) has its operation there
+  long number_or_result;  // the call's number if it is to restart, its result if it returned
+  long arguments[3];      // the kernel leaves them as they were
 };
 
 inline Interrupted InterruptedAt(const ucontext_t& context) {
   const auto& registers = context.uc_mcontext.gregs;
-  return {reinterpret_cast<const unsigned char*>(registers[REG_RIP]), registers[REG_RAX],
-          registers[REG_RSI]};
-}
-
-constexpr int kSyscallSize = 2;
-inline bool IsSyscall(const unsigned char* at) { return at[0] == 0x0f && at[1] == 0x05; }
-
-// The number of the call that the interrupted thread will issue again.
-inline long RestartedNumber(const Interrupted& at, const ucontext_t&) {
-  return at.number_or_result;
+  return {reinterpret_cast<const unsigned char*>(registers[REG_RIP]),
+          registers[REG_RAX],
+          {registers[REG_RDI], registers[REG_RSI], registers[REG_RDX]}};
 }
 
 // x86-64 has no default: a handler installed past libc brings the code that ends it. The very bytes

@@ -131,7 +131,9 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
   Freeze freeze;
   if (!freeze.Stop(request.timeout_ms, reason)) return -1;
 
-  KernelObjects objects(request.main_loop);
+  // A frozen parent may fork again, as a supervisor does: its children run beside each other. Only
+  // a launcher has one child, and then ends.
+  KernelObjects objects(request.main_loop, request.generations == Generations::kChild);
   HiddenHeap heap;
   Report report;
   if (report.error() != 0) {

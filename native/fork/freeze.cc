@@ -19,6 +19,10 @@ namespace {
 constexpr int kSignal = 33;
 constexpr size_t kSignalSetSize = 8;  // the kernel's sigset_t, not libc's
 
+// A thread answers the signal as soon as the scheduler lets it. One that ends instead is no longer
+// listed; one that does neither blocks the signal by a raw system call.
+constexpr int kAnswerMs = 2000;
+
 // A thread that has not quiesced gets this long before it is stopped again.
 constexpr long kPauseNanoseconds = 200'000;
 // So many rounds later the others are let go too: the straggler may spin on what one of them holds.
@@ -212,11 +216,15 @@ Thread* FirstInState(Thread::State state) {
 // A system call in which a thread can rest for ever, and that therefore it makes while it holds
 // nothing which is meant to be held briefly. A thread at the door of any other call (futex wake,
 // mprotect) may hold libc's or V8's locks.
-bool IsBlockingCall(const arch::Interrupted& at, long number) {
-  switch (number) {
+bool IsBlockingCall(const arch::Interrupted& at) {
+  switch (at.number_or_result) {
     case SYS_futex: {
-      const long operation = at.second_argument & FUTEX_CMD_MASK;
-      return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+      const long operation = at.arguments[1] & FUTEX_CMD_MASK;
+      if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) return false;
+      // Nobody may have woken it since it was stopped: a Worker that waits for helpers in the midst
+      // of a collection holds a recursive mutex, and rests only as long as they still work.
+      const auto* const word = reinterpret_cast<const std::atomic<int>*>(at.arguments[0]);
+      return word->load() == static_cast<int>(at.arguments[2]);
     }
 #ifdef SYS_epoll_wait
     case SYS_epoll_wait:
@@ -266,9 +274,7 @@ bool IsQuiescent(const Thread& thread) {
   const arch::Interrupted at = arch::InterruptedAt(*thread.context);
   // The kernel moved the program counter back, to issue the call again after the handler
   // (SA_RESTART).
-  if (arch::IsSyscall(at.pc)) {
-    return IsBlockingCall(at, arch::RestartedNumber(at, *thread.context));
-  }
+  if (arch::IsSyscall(at.pc)) return IsBlockingCall(at);
   // Calls that are not restarted (epoll_wait, futex with a timeout) gave EINTR; libuv and libc go
   // on.
   return at.number_or_result == -EINTR && arch::IsSyscall(at.pc - arch::kSyscallSize);
@@ -285,7 +291,8 @@ bool Refuse(Reason& reason, int error, const char* what, const Thread* thread = 
 }
 
 // Waits until every signalled thread is in the handler, and no new one has appeared meanwhile.
-bool Assemble(int64_t deadline, Reason& reason) {
+bool Assemble(Reason& reason) {
+  const int64_t deadline = Now() + kAnswerMs;
   for (;;) {
     const int newcomers = SignalNewcomers();
     if (newcomers == -EAGAIN)
@@ -362,7 +369,7 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
 
   const int64_t deadline = Now() + timeout_ms;
   for (int round = 1;; ++round) {
-    if (!Assemble(deadline, reason)) break;
+    if (!Assemble(reason)) break;
     const Thread* straggler = nullptr;
     const bool last = Now() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;

@@ -40,7 +40,7 @@ bool KernelObjects::TakeInventory(Reason& reason) {
   });
   if (reason.error != 0) return false;
   if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
-  return FindSignalLock(reason) && NotePendingAsyncs(reason);
+  return rings_.FindMappings(reason) && FindSignalLock(reason) && NotePendingAsyncs(reason);
 }
 
 bool KernelObjects::ReadDescriptor(int fd, Reason& reason) {
@@ -52,6 +52,7 @@ bool KernelObjects::ReadDescriptor(int fd, Reason& reason) {
   link[length] = '\0';
   if (proc::StartsWith(link, "anon_inode:[eventfd]")) return ReadEventFd(fd, reason);
   if (proc::StartsWith(link, "anon_inode:[eventpoll]")) return ReadEpoll(fd, reason);
+  if (proc::StartsWith(link, "anon_inode:[io_uring]")) return rings_.Note(fd, reason);
   if (proc::StartsWith(link, "pipe:[")) {
     const char* inode = link + sizeof "pipe:[" - 1;
     const long status = arch::Syscall(SYS_fcntl, fd, F_GETFL);
@@ -145,9 +146,9 @@ bool KernelObjects::NotePendingAsyncs(Reason& reason) {
 }
 
 bool KernelObjects::Separate(Reason& reason) {
-  // The main loop last: it registers descriptors that are renewed before.
-  return RenewEventFds(reason) && RenewEpolls(reason) && RenewSignalLock(reason) &&
-         RenewMainLoop(reason);
+  // Epolls after what they watch. The main loop last: it frees numbers that the list still names.
+  return RenewEventFds(reason) && rings_.Renew(parent_runs_, reason) && RenewEpolls(reason) &&
+         RenewSignalLock(reason) && RenewMainLoop(reason);
 }
 
 bool KernelObjects::RenewEventFds(Reason& reason) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "fork/reason.h"
+#include "fork/rings.h"
 #include "fork/scratch.h"
 
 namespace doublefork {
@@ -15,7 +16,8 @@ namespace doublefork {
 // child would steal each other's wake-ups as long as both live.
 class KernelObjects {
  public:
-  explicit KernelObjects(uv_loop_t* main_loop) : main_loop_(main_loop) {}
+  KernelObjects(uv_loop_t* main_loop, bool parent_runs)
+      : main_loop_(main_loop), parent_runs_(parent_runs) {}
 
   // Before the clone, while all is frozen: taken in the child, the thawed parent may have consumed
   // a count already, and that lost wake-up hung 3 of 75 daemons at exit.
@@ -57,10 +59,12 @@ class KernelObjects {
   bool RenewMainLoop(Reason& reason);
 
   uv_loop_t* const main_loop_;
+  const bool parent_runs_;
   Scratch<EventFd> event_fds_;
   Scratch<Epoll> epolls_;
   Scratch<Registration> registrations_;
   Scratch<PipeEnd> pipe_ends_;
+  Rings rings_;
   Scratch<uv_async_t*> pending_;
   int signal_lock_[2] = {-1, -1};
 };

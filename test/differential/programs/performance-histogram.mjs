@@ -1,5 +1,5 @@
 // perf_hooks: a recordable histogram filled on both sides of the midpoint; the event loop is measured.
-import { createHistogram, monitorEventLoopDelay, performance, timerify } from 'node:perf_hooks';
+import perf, { createHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 
 const histogram = createHistogram();
 for (let value = 1; value <= 100; value++) histogram.record(value);
@@ -14,4 +14,4 @@ delay.disable();
 console.log(delay.count > 0, delay.max >= delay.min);
 const difference = performance.eventLoopUtilization(utilization);
 console.log(difference.utilization >= 0, difference.utilization <= 1);
-console.log((timerify ?? performance.timerify)((a, b) => a + b)(1, 2));
+console.log((perf.timerify ?? performance.timerify)((a, b) => a + b)(1, 2));

@@ -2,7 +2,8 @@
 import timers from 'node:timers';
 
 const order = [];
-const all = [25, 5, 15, 10, 20, 5, 1, 30].map(
+// Ascending, as each timer starts at the moment it is made: under load, a later 10 may be due after an earlier 25.
+const all = [1, 5, 5, 10, 15, 20, 25, 30].map(
   (milliseconds, index) =>
     new Promise((resolve) => timers.setTimeout(() => resolve(order.push(`${milliseconds}#${index}`)), milliseconds)),
 );
