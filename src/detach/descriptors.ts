@@ -1,16 +1,8 @@
 // Which descriptors the daemon keeps: its own, and the inherited ones that were asked for.
 
-import { readdirSync } from 'node:fs';
 import { close, dup3, isatty, isCloseOnExec, O_CLOEXEC } from '../posix/descriptor.js';
+import { openDescriptors, wasInherited } from './inherited.js';
 import { openNull } from './redirect.js';
-
-/** Open descriptors above 2. Walks the list: there may be room for 2^30 of them. */
-function openDescriptors(): number[] {
-  const folder = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
-  return readdirSync(folder)
-    .map(Number)
-    .filter((fd) => fd > 2);
-}
 
 /** The sockets that a service manager passed to this process: sd_listen_fds(3). */
 export function listenDescriptors(
@@ -22,16 +14,12 @@ export function listenDescriptors(
   return Array.from({ length: count }, (_, index) => 3 + index);
 }
 
-/**
- * Closes what was inherited and points what is a terminal at /dev/null. Node opens everything
- * close-on-exec, so a descriptor without that flag came from the parent process.
- */
+/** Closes what was inherited and points what is a terminal at /dev/null. */
 export function closeInherited(keep: ReadonlySet<number>): void {
   for (const fd of openDescriptors()) {
     try {
-      const own = isCloseOnExec(fd);
-      if (isatty(fd)) silence(fd, own);
-      else if (!own && !keep.has(fd)) close(fd);
+      if (wasInherited(fd) && !keep.has(fd)) close(fd);
+      else if (isatty(fd)) silence(fd, isCloseOnExec(fd));
     } catch (error) {
       // The list's own descriptor, closed since.
       if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
