@@ -2,7 +2,7 @@
 // which they have from the moment of their exec on and cannot lose.
 
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Set by strays.ts for every test; whatever a program starts inherits it. */
 export const MARK = 'DOUBLEFORK_TEST';
@@ -46,6 +46,27 @@ export function status(pid: number, field: string): string {
     .split('\n')
     .find((text) => text.startsWith(`${field}:`));
   return line?.slice(field.length + 1).trim() ?? '';
+}
+
+/** An open descriptor, as /proc/PID/fd and /proc/PID/fdinfo tell. */
+export interface Descriptor {
+  /** Its file, or a name such as 'pipe:[123]'. */
+  target: string;
+  /** The flags of open(2). */
+  flags: number;
+}
+
+/** The open descriptors of a process. */
+export function descriptors(pid: number): Map<number, Descriptor> {
+  const found = new Map<number, Descriptor>();
+  for (const name of readdirSync(`/proc/${pid}/fd`)) {
+    const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8'));
+    found.set(Number(name), {
+      target: readlinkSync(`/proc/${pid}/fd/${name}`),
+      flags: Number.parseInt(flags![1]!, 8),
+    });
+  }
+  return found;
 }
 
 /** All processes whose environment holds the mark. Zombies have none, and are found by their parent. */
