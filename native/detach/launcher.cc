@@ -186,7 +186,7 @@ int Launcher::BecomeDaemon() {
 }
 
 void Launcher::Await(pid_t daemon, int timeout_ms) {
-  close(fds_[1]);
+  close(fds_[1]);  // If it is not closed already.
 
   // Every handler of the program's is for its event loop, which no longer turns here.
   struct sigaction action = {};

@@ -22,6 +22,9 @@ class Launcher {
   // 0, or the errno that left it without a pipe.
   int error() const { return error_; }
 
+  // The end that Await() reads from.
+  int fd() const { return fds_[0]; }
+
   // In the launcher: waits in C, since its other threads are frozen and its event loop belongs to
   // the daemon now. Ends the process with the daemon's code. Silence for `timeout_ms` (0: for ever)
   // and a signal to the launcher end the daemon first, so that no orphan stays.

