@@ -21,6 +21,7 @@
         "native/detach/handles.cc",
         "native/detach/launcher.cc",
         "native/syscalls/descriptor.cc",
+        "native/syscalls/lock.cc",
         "native/syscalls/process.cc",
         "native/syscalls/signal.cc",
       ],

@@ -12,6 +12,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportProcess(exports);  // setsid getsid getpgid setpgid umask chdir kill waitpid ...
   doublefork::ExportDescriptor(
       exports);                        // open close dup dup2 dup3 pipe poll closeRange isatty ...
+  doublefork::ExportLock(exports);     // flock fcntlLock
   doublefork::ExportSignal(exports);   // sigprocmask disposition setDisposition
   doublefork::ExportFork(exports);     // fork detach forkSupport
   doublefork::ExportHandles(exports);  // loopHandles

@@ -6,5 +6,9 @@
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';
+export type { PidfileState } from './pidfile/inspect.js';
+export type { AlreadyRunningError, PidfileOptions } from './pidfile/pidfile.js';
+export { Pidfile } from './pidfile/pidfile.js';
+export type { Identity } from './pidfile/process.js';
 export type { ForkOptions } from './posix/fork.js';
 export { fork, forkSupport } from './posix/fork.js';

@@ -8,6 +8,7 @@ namespace doublefork {
 
 void ExportProcess(Napi::Object exports);
 void ExportDescriptor(Napi::Object exports);
+void ExportLock(Napi::Object exports);
 void ExportSignal(Napi::Object exports);
 
 }  // namespace doublefork

@@ -1,5 +1,5 @@
 // Processes, sessions, groups: setsid(2), getsid(2), getpgid(2), setpgid(2), umask(2), chdir(2),
-// waitpid(2), kill(2), execve(2), _exit(2), prctl(2).
+// waitpid(2), kill(2), execve(2), _exit(2), prctl(2), pidfd_open(2), pidfd_send_signal(2).
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 #include <vector>
@@ -57,6 +58,20 @@ Napi::Value Exit(const Napi::CallbackInfo& info) { _exit(info[0].As<Napi::Number
 int Prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
   return prctl(option, a, b, c, d);
 }
+
+// glibc 2.36 is the first to have functions for these two.
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+int PidfdOpen(pid_t pid, unsigned flags) {
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, flags));
+}
+int PidfdSendSignal(int pidfd, int number) {
+  return static_cast<int>(syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
+}
 #endif
 
 }  // namespace
@@ -81,6 +96,8 @@ void ExportProcess(Napi::Object exports) {
   add("_exit", Exit);
 #ifdef __linux__
   add("prctl", Call<Prctl>);
+  add("pidfdOpen", Call<PidfdOpen>);
+  add("pidfdSendSignal", Call<PidfdSendSignal>);
 #endif
 }
 

@@ -1,5 +1,6 @@
 // What daemonize() returns.
 
+import type { Pidfile } from '../pidfile/pidfile.js';
 import type { Target } from './options.js';
 import type { Readiness } from './readiness.js';
 import { describe } from './readiness.js';
@@ -11,13 +12,21 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 export class Daemon implements Disposable {
   /** Whether it left the terminal, or stayed in the foreground (option `detach`). */
   readonly detached: boolean;
+  /** The file that names it (option `pidfile`). */
+  readonly pidfile: Pidfile | undefined;
   readonly #readiness: Readiness | undefined;
   readonly #stdio: readonly Target[];
   #stop: AbortController | undefined;
 
   /** @internal */
-  constructor(detached: boolean, readiness: Readiness | undefined, stdio: readonly Target[]) {
+  constructor(
+    detached: boolean,
+    readiness: Readiness | undefined,
+    stdio: readonly Target[],
+    pidfile: Pidfile | undefined,
+  ) {
     this.detached = detached;
+    this.pidfile = pidfile;
     this.#readiness = readiness;
     this.#stdio = stdio;
   }

@@ -2,6 +2,7 @@
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
+import { Pidfile } from '../pidfile/pidfile.js';
 import { addon } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { detach } from '../posix/fork.js';
@@ -25,7 +26,8 @@ let daemonized = false;
  * directory, umask and standard streams are as asked for, inherited descriptors are closed, signals
  * unblocked and no longer ignored.
  *
- * @throws in the launcher, with nothing changed: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and
+ * @throws in the launcher, with nothing changed: EEXIST, with its `pid`, if another process has the
+ * pidfile; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and
  * ERR_OUT_OF_RANGE for wrong options; the error of open(2) for a log, of stat(2) for `cwd`; EBUSY if
  * child processes are running or a thread does not come to rest; ENOTSUP, EAGAIN, ENOMEM if the fork
  * cannot be made; ERR_NOT_MAIN_THREAD from a Worker; ERR_ALREADY_DAEMON on a second call.
@@ -50,12 +52,13 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
 
 function inBackground(plan: Plan, launcher: number): Daemon {
   refuseChildren();
-  const redirection = new Redirection(plan.stdio, plan.umask ?? process.umask());
+  const { pidfile, redirection } = openFiles(plan);
   let word: number;
   try {
     word = detach(plan.quiesceTimeout, plan.readyTimeout);
   } catch (error) {
     redirection.abandon();
+    pidfile?.abandon();
     throw error;
   }
 
@@ -70,19 +73,42 @@ function inBackground(plan: Plan, launcher: number): Daemon {
       new Set([...plan.keepFds, ...descriptors, ...listenDescriptors(process.env, launcher)]),
     );
     resetSignals();
+    if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
+    // Before the word: what the launcher leaves must be as it was.
+    pidfile?.abandon();
     readiness.failed(error, 1);
     _exit(1);
   }
   if (plan.manual) readiness.watch();
   else readiness.ready();
-  return new Daemon(true, readiness, plan.stdio);
+  return new Daemon(true, readiness, plan.stdio, pidfile);
 }
 
 /** Under a service manager the process is a daemon already; only what was asked for changes. */
 function inForeground(plan: Plan): Daemon {
-  setUp(plan, new Redirection(plan.stdio, plan.umask ?? process.umask()));
-  return new Daemon(false, undefined, plan.stdio);
+  const { pidfile, redirection } = openFiles(plan);
+  setUp(plan, redirection);
+  if (pidfile !== undefined) claim(pidfile);
+  return new Daemon(false, undefined, plan.stdio, pidfile);
+}
+
+/** What can fail for reasons of the user's, before anything has changed. */
+function openFiles(plan: Plan): { pidfile: Pidfile | undefined; redirection: Redirection } {
+  // First: a start that comes second must not touch the log.
+  const pidfile = plan.pidfile && Pidfile.acquire(plan.pidfile.file, plan.pidfile);
+  try {
+    return { pidfile, redirection: new Redirection(plan.stdio, plan.umask ?? process.umask()) };
+  } catch (error) {
+    pidfile?.abandon();
+    throw error;
+  }
+}
+
+/** Writes this process into the pidfile, and removes that when it exits. */
+function claim(pidfile: Pidfile): void {
+  pidfile.write();
+  process.on('exit', () => pidfile.remove());
 }
 
 function setUp(plan: Plan, redirection: Redirection): void {

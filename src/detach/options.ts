@@ -1,6 +1,7 @@
 // What daemonize() can be asked for: types, defaults, validation. Nothing here has an effect.
 
 import { resolve } from 'node:path';
+import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, text } from '../posix/errors.js';
 
 /** A file to write to (or, for stdin, to read from). */
@@ -33,6 +34,11 @@ export interface DaemonizeOptions {
   stderr?: StdioTarget;
   /** One file for stdout and stderr. */
   log?: string | FileTarget;
+  /**
+   * A file that holds the daemon's pid and is locked while it runs, so that there is only one; by its
+   * path, or with the permission bits (default 0o644) it is created with. Removed on a clean exit.
+   */
+  pidfile?: string | ({ file: string } & PidfileOptions);
   /** Inherited descriptors that stay open. Those of the program itself always do. */
   keepFds?: readonly number[];
   /** Environment variables to set, or with `undefined` to remove. */
@@ -71,6 +77,7 @@ export interface Plan {
   cwd: string | undefined;
   umask: number | undefined;
   stdio: readonly [stdin: Target, stdout: Target, stderr: Target];
+  pidfile: ({ file: string } & PidfileOptions) | undefined;
   keepFds: ReadonlySet<number>;
   env: Readonly<Record<string, string | undefined>>;
   title: string | undefined;
@@ -93,6 +100,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
   stdout: true,
   stderr: true,
   log: true,
+  pidfile: true,
   keepFds: true,
   env: true,
   title: true,
@@ -132,6 +140,7 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
       target(options.stdout ?? output, 'options.stdout', surroundings.cwd),
       target(options.stderr ?? output, 'options.stderr', surroundings.cwd),
     ],
+    pidfile: pidfile(options.pidfile, surroundings.cwd),
     keepFds: new Set(keepFds(options.keepFds ?? [])),
     env: environment(options.env ?? {}),
     title: options.title === undefined ? undefined : text(options.title, 'options.title'),
@@ -191,6 +200,15 @@ function file(path: string, name: string, cwd: string): string {
     });
   }
   return resolve(cwd, path);
+}
+
+function pidfile(value: DaemonizeOptions['pidfile'], cwd: string): Plan['pidfile'] {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') return { file: file(value, 'options.pidfile', cwd) };
+  if (typeof value !== 'object' || value === null) {
+    throw invalidType('options.pidfile', 'a path or { file, mode }', value);
+  }
+  return { ...value, file: file(value.file, 'options.pidfile.file', cwd) };
 }
 
 function keepFds(fds: readonly number[]): readonly number[] {

@@ -21,6 +21,8 @@ export interface Addon {
   execve(path: string, argv: string[], env: string[]): number;
   _exit(code: number): never;
   prctl?(option: number, a: number, b: number, c: number, d: number): number;
+  pidfdOpen?(pid: number, flags: number): number;
+  pidfdSendSignal?(pidfd: number, signal: number): number;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
   dup(fd: number): number;
@@ -32,6 +34,14 @@ export interface Addon {
   ttyname(fd: number): number | string;
   pipe(flags: number): number | [number, number];
   poll(fds: number[], events: number[], timeout: number): number | number[];
+  flock(fd: number, operation: number): number;
+  fcntlLock(
+    fd: number,
+    command: number,
+    type: number,
+    start: number,
+    length: number,
+  ): number | [type: number, start: number, length: number, pid: number];
   sigprocmask(how: number, signals: number[]): number | number[];
   disposition(signal: number): number;
   setDisposition(signal: number, ignored: number): number;

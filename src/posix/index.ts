@@ -7,5 +7,7 @@
 export * from './descriptor.js';
 export type { PosixError } from './errors.js';
 export { type ForkOptions, fork, forkSupport } from './fork.js';
+export * from './lock.js';
+export * from './pidfd.js';
 export * from './process.js';
 export * from './signal.js';

@@ -1,0 +1,252 @@
+// A file that names the daemon, and is locked for as long as it lives.
+
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { constants as os } from 'node:os';
+import { resolve } from 'node:path';
+import { O_CLOEXEC, open, poll, setCloseOnExec } from '../posix/descriptor.js';
+import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
+import { flock, LOCK_EX, LOCK_UN } from '../posix/lock.js';
+import { holdsFlock, leadsTo, recordHolder, takeRecordLock, tryFlock } from './holder.js';
+import { inspect, namedPid, type PidfileState } from './inspect.js';
+
+/** Options of {@link Pidfile.acquire}. */
+export interface PidfileOptions {
+  /** Permission bits if the file is created, whatever the umask. Default 0o644. */
+  mode?: number;
+}
+
+/** What {@link Pidfile.acquire} throws when another process has the file. */
+export interface AlreadyRunningError extends NodeJS.ErrnoException {
+  code: 'EEXIST';
+  /** The process that has it; undefined if it did not become known in time. */
+  pid: number | undefined;
+}
+
+// O_NONBLOCK: a named pipe planted there must not hang the start.
+const FLAGS =
+  constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY | O_CLOEXEC;
+
+/** How long a start that lost waits until the winner has a pid to be named by, in ms. */
+const WINNER_DEADLINE = 5000;
+const WINNER_PAUSE = 5;
+
+/** Those that name this process. */
+const own = new Set<Pidfile>();
+
+/** A pidfile that this process has locked. */
+export class Pidfile implements Disposable {
+  /** Absolute. */
+  readonly path: string;
+  readonly #created: boolean;
+  #fd: number | undefined;
+  /** The process that the file names: only that one removes it. */
+  #owner: number | undefined;
+
+  private constructor(path: string, fd: number, created: boolean) {
+    this.path = path;
+    this.#fd = fd;
+    this.#created = created;
+  }
+
+  /**
+   * Opens and locks a pidfile; creates it if there is none. Its content is left as it is until
+   * {@link write}. The lock goes over to forked children, not over an execve(2).
+   * @throws EEXIST if another process has it, with its `pid`; nothing in the file has changed then.
+   * ELOOP for a symbolic link, EMLINK for a file of several names, EINVAL for what is no file, EPERM
+   * if everybody may write to it; the errors of open(2)
+   * @see flock(2), pidfile(3) of FreeBSD
+   */
+  static acquire(path: string, options: PidfileOptions = {}): Pidfile {
+    const file = resolve(text(path, 'path'));
+    const mode = integer(options.mode ?? 0o644, 'options.mode', 0, 0o777);
+    if ((mode & 0o002) !== 0) {
+      throw outOfRange('options.mode', 'without write permission for everybody (0o002)', mode);
+    }
+    const deadline = Date.now() + WINNER_DEADLINE;
+    for (;;) {
+      const opened = openOrCreate(file, mode);
+      if (opened === undefined) continue;
+      const pidfile = new Pidfile(file, opened.fd, opened.created);
+      try {
+        if (pidfile.#lock(deadline)) return pidfile;
+      } catch (error) {
+        pidfile.close();
+        throw error;
+      }
+      // It was replaced or removed between the open and the lock, or its winner has failed.
+      pidfile.close();
+    }
+  }
+
+  /**
+   * Takes over a lock that came with a descriptor, over an execve(2).
+   * @throws EBADF; ENOENT if the path does not lead to that file any more
+   */
+  static adopt(fd: number, path: string): Pidfile {
+    const file = resolve(text(path, 'path'));
+    setCloseOnExec(descriptor(fd), true);
+    if (!leadsTo(file, fd)) throw posixError(-os.errno.ENOENT, 'adopt', file);
+    return new Pidfile(file, fd, false);
+  }
+
+  /**
+   * Finds out whether the daemon of a pidfile is running.
+   * @throws as {@link inspect} does
+   */
+  static inspect(path: string): PidfileState {
+    try {
+      return inspect(path);
+    } finally {
+      // Closing any descriptor of a file loses the record locks of the process on it.
+      for (const pidfile of own) pidfile.#retake();
+    }
+  }
+
+  #retake(): void {
+    if (this.#owner === process.pid) takeRecordLock(this.#fd!);
+  }
+
+  /** The descriptor with the lock, close-on-exec; undefined once it is closed. */
+  get fd(): number | undefined {
+    return this.#fd;
+  }
+
+  /** @returns false: begin again with the file that is there now */
+  #lock(deadline: number): boolean {
+    const fd = this.#fd!;
+    check(this.path, fd);
+    while (!tryFlock(fd, LOCK_EX)) {
+      const pid = winner(fd);
+      if (pid !== undefined || Date.now() > deadline) throw alreadyRunning(this.path, pid);
+      poll([], WINNER_PAUSE);
+      if (!leadsTo(this.path, fd)) return false;
+    }
+    const pid = recordHolder(fd);
+    if (pid !== undefined) throw alreadyRunning(this.path, pid);
+    return leadsTo(this.path, fd);
+  }
+
+  /**
+   * Names this process: `pid\n`, and nothing else. From now on it is the one that has the file, not
+   * its children.
+   * @throws ENOSPC, EDQUOT, EIO: the file is empty then
+   */
+  write(): void {
+    const fd = this.#fd!;
+    takeRecordLock(fd);
+    const line = `${process.pid}\n`;
+    ftruncateSync(fd);
+    try {
+      if (writeSync(fd, line, 0) < line.length) throw posixError(-os.errno.ENOSPC, 'write');
+    } catch (error) {
+      ftruncateSync(fd);
+      throw Object.assign(error as Error, { path: this.path });
+    }
+    this.#owner = process.pid;
+    own.add(this);
+  }
+
+  /**
+   * Removes the file, if it is still the one that was locked, and unlocks it. Does nothing in a
+   * process that the file does not name, such as a forked child.
+   * @throws EIO and the like; not if it is gone already
+   */
+  remove(): void {
+    if (this.#owner === process.pid) this.#unlink();
+  }
+
+  /** Undoes {@link acquire} when the start has failed. */
+  abandon(): void {
+    if (this.#created || this.#owner === process.pid) this.#unlink();
+    else this.close();
+  }
+
+  #unlink(): void {
+    const fd = this.#fd;
+    if (fd === undefined) return;
+    try {
+      if (leadsTo(this.path, fd)) unlinkSync(this.path);
+    } catch (error) {
+      // The folder is root's, and this process no longer is; or it is outside of a chroot. An empty
+      // file is no one's either.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error;
+      ftruncateSync(fd);
+    } finally {
+      this.close();
+    }
+  }
+
+  /**
+   * Prepares for execve(2) of a program that knows nothing of this: it goes on to hold the file,
+   * its children do not.
+   */
+  passOn(): void {
+    const fd = this.#fd!;
+    setCloseOnExec(fd, false);
+    // The children inherit this one. The record lock stays.
+    flock(fd, LOCK_UN);
+  }
+
+  /** Closes the descriptor, and leaves the file. The lock is gone when every process has done so. */
+  close(): void {
+    if (this.#fd === undefined) return;
+    own.delete(this);
+    closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.remove();
+    this.close();
+  }
+}
+
+/** @returns undefined if it came or went meanwhile */
+function openOrCreate(path: string, mode: number): { fd: number; created: boolean } | undefined {
+  const attempt = (flags: number, unless: string) => {
+    try {
+      return open(path, FLAGS | flags, 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === unless) return undefined;
+      throw error;
+    }
+  };
+  const existing = attempt(0, 'ENOENT');
+  if (existing !== undefined) return { fd: existing, created: false };
+  const fresh = attempt(constants.O_CREAT | constants.O_EXCL, 'EEXIST');
+  if (fresh === undefined) return undefined;
+  fchmodSync(fresh, mode);
+  return { fd: fresh, created: true };
+}
+
+/** What nobody should have put there. */
+function check(path: string, fd: number): void {
+  const file = fstatSync(fd);
+  const refuse = (errno: number, why: string) => posixError(-errno, 'open', path, why);
+  if (!file.isFile()) throw refuse(os.errno.EINVAL, 'not a regular file');
+  if (file.nlink > 1) throw refuse(os.errno.EMLINK, 'the file has another name (a hard link)');
+  if ((file.mode & 0o002) !== 0) throw refuse(os.errno.EPERM, 'everybody may write to the file');
+}
+
+function winner(fd: number): number | undefined {
+  const holder = recordHolder(fd);
+  if (holder !== undefined) return holder;
+  const named = namedPid(fd);
+  const file = fstatSync(fd, { bigint: true });
+  return named !== undefined && holdsFlock(named, file) ? named : undefined;
+}
+
+function alreadyRunning(path: string, pid: number | undefined): AlreadyRunningError {
+  const who = pid === undefined ? 'being started by another process' : `running with pid ${pid}`;
+  const error = posixError(-os.errno.EEXIST, 'flock', path, `already ${who}`);
+  return Object.assign(error, { code: 'EEXIST' as const, pid });
+}

@@ -1,0 +1,45 @@
+// What tells a process from another one that was given the same number later.
+
+import { readFileSync } from 'node:fs';
+
+/** A process that is sure to be the one meant: its number, and when it was given. */
+export interface Identity {
+  pid: number;
+  /** Clock ticks after the boot; undefined where there is no /proc. */
+  startTime: number | undefined;
+}
+
+/** State and start of a process. @see proc(5), /proc/PID/stat */
+function stat(pid: number): { state: string; startTime: number } | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    // ESRCH: it ended between the open and the read.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+  // The name before it, in parentheses, may hold anything.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0]!, startTime: Number(fields[19]) };
+}
+
+/**
+ * When a process started, in clock ticks since the boot; with the pid it names one process only.
+ * @returns undefined if there is no such process, or no /proc to ask
+ */
+export function startTime(pid: number): number | undefined {
+  return stat(pid)?.startTime;
+}
+
+/** Whether a process runs. One that has ended and waits to be reaped does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it is somebody else's.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  return stat(pid)?.state !== 'Z';
+}

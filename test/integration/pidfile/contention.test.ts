@@ -1,0 +1,92 @@
+// C13: many starts at once.
+
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../../support/folder.js';
+import { run } from '../../support/program.js';
+import { TOOLS } from './tools.js';
+
+test('C13: of 64 starts at once one wins; the others name its pid and leave the file alone, 50 times', async () => {
+  const { code, reports, stderr } = await run(
+    `${TOOLS}
+    const file = dir + '/pid';
+    for (let round = 0; round < 50; round++) {
+      const [gate, opener] = posix.pipe();
+      const [losers, complaint] = posix.pipe();
+      for (let n = 0; n < 64; n++) {
+        if (fork() !== 0) continue;
+        posix.close(opener);
+        posix.poll([{ fd: gate, events: posix.POLLIN }]);
+        try {
+          daemonize({ pidfile: file });
+          posix.close(complaint);
+          stay();
+        } catch (error) {
+          fs.writeSync(complaint, [error.code, error.pid, error.message.includes('pid ' + error.pid)] + '\\n');
+          posix._exit(3);
+        }
+      }
+      posix.close(complaint);
+      posix.close(opener);
+      const codes = [];
+      let atWin;
+      for (let n = 0; n < 64; n++) {
+        const { exitCode } = posix.waitpid(-1);
+        codes.push(exitCode);
+        if (exitCode === 0) atWin = fs.readFileSync(file, 'latin1') + fs.statSync(file).ino;
+      }
+      const winner = Number(fs.readFileSync(file, 'latin1'));
+      const complaints = fs.readFileSync(losers, 'latin1').trim().split('\\n');
+      posix.close(gate);
+      posix.close(losers);
+      report({
+        won: codes.filter((code) => code === 0).length,
+        lost: codes.filter((code) => code === 3).length,
+        named: complaints.filter((text) => text === 'EEXIST,' + winner + ',true').length,
+        same: atWin === fs.readFileSync(file, 'latin1') + fs.statSync(file).ino,
+      });
+      end(winner, file);
+    }
+  `,
+    { args: [temporaryFolder()], deadline: 150_000 },
+  );
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  expect(reports).toEqual(Array(50).fill({ won: 1, lost: 63, named: 63, same: true }));
+});
+
+test('two never have it at the same time, while it is removed and made again', async () => {
+  const { code, reports, stderr } = await run(
+    `const { Pidfile } = doublefork;
+    const [, dir] = process.argv;
+    for (let n = 0; n < 6; n++) {
+      if (fork() !== 0) continue;
+      let had = 0;
+      for (let turn = 0; turn < 600; turn++) {
+        try {
+          using_(Pidfile.acquire(dir + '/pid'));
+        } catch (error) {
+          if (error.code !== 'EEXIST') throw error;
+        }
+      }
+      report({ had });
+      posix._exit(0);
+
+      function using_(pidfile) {
+        pidfile.write();
+        fs.closeSync(fs.openSync(dir + '/in use', 'wx'));
+        had++;
+        fs.unlinkSync(dir + '/in use');
+        pidfile.remove();
+      }
+    }
+    for (let n = 0; n < 6; n++) posix.waitpid(-1);
+    report(fs.readdirSync(dir));
+  `,
+    { args: [temporaryFolder()] },
+  );
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  expect(reports.pop()).toEqual([]);
+  expect(reports.length).toBe(6);
+  expect(reports.every(({ had }) => had > 0)).toBe(true);
+});
