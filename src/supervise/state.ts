@@ -1,0 +1,142 @@
+// What the policy knows and says: its state, the events that change it, the actions that follow.
+// Times are in ms on a clock that never jumps; `Infinity`: never.
+
+/** How a process ended, as waitpid(2) tells. */
+export interface Outcome {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  coreDumped: boolean;
+  /** Killed by the kernel for want of memory. */
+  outOfMemory: boolean;
+}
+
+/** When a worker is started again after it ended by itself. */
+export type RestartRule = 'always' | 'on-failure' | 'never';
+
+/** What the policy goes by. Times in ms, memory in bytes; 0 means without limit. */
+export interface Limits {
+  restart: RestartRule;
+  maxRestarts: number;
+  maxFailures: number;
+  failureWindow: number;
+  minUptime: number;
+  backoff: { initial: number; factor: number; max: number; jitter: number };
+  /** Whether a worker says itself that it is ready. */
+  manualReady: boolean;
+  readyTimeout: number;
+  stopSignal: NodeJS.Signals;
+  stopTimeout: number;
+  watchdog: number;
+  memoryLimit: number;
+  maxLifetime: number;
+  lifetimeJitter: number;
+  giveUpCode: number;
+}
+
+/** Why a process is being ended. The last two are faults of its own. */
+export type Cause = 'stop' | 'restart' | 'scale' | 'replaced' | 'not ready' | 'watchdog';
+
+export type LifePhase = 'starting' | 'ready' | 'stopping' | 'killing';
+
+/** One process of a worker. */
+export interface Life {
+  pid: number;
+  generation: number;
+  phase: LifePhase;
+  /** `main` is the worker; `successor` will be once it is ready; `retired` was. */
+  role: 'main' | 'successor' | 'retired';
+  since: number;
+  wasReady: boolean;
+  cause: Cause | undefined;
+  /** When its phase has lasted too long. */
+  deadline: number;
+  /** When it is to be replaced for its age. */
+  expires: number;
+}
+
+/** A worker: a place that one process after another fills. */
+export interface Slot {
+  id: number;
+  /** Not any more, after the number of workers was reduced. */
+  wanted: boolean;
+  lives: Life[];
+  /** How many processes it has had. */
+  generation: number;
+  /** How often it was started again after it had ended by itself. */
+  restarts: number;
+  /** When it failed: in a row, or within the window. */
+  failures: number[];
+  /** When to start its next process. */
+  startAt: number;
+  /** A fork was asked for and has not been reported back. */
+  forking: boolean;
+  /** Forks that the kernel refused, in a row. */
+  refusals: number;
+  /** Before this time it is not replaced again for memory. */
+  replaceAfter: number;
+  lastExit: Outcome | undefined;
+}
+
+export type SupervisorPhase = 'running' | 'stopping' | 'ended';
+
+/** Why a worker that serves is to be replaced. */
+export type Reason = 'reload' | 'memory' | 'lifetime';
+
+export interface State {
+  limits: Limits;
+  phase: SupervisorPhase;
+  slots: Slot[];
+  /** Workers to be replaced, one at a time, the first one now. */
+  replacements: { id: number; reason: Reason }[];
+  restarts: number;
+  /** Whether all workers were ready once. */
+  announced: boolean;
+  exitCode: number;
+}
+
+/** `random` is a number in [0, 1), for jitter. */
+export type Event = { now: number } & (
+  | { type: 'start'; workers: number }
+  | { type: 'forked'; id: number; pid: number; random: number }
+  | { type: 'unforked'; id: number; code: string; random: number }
+  | { type: 'ready'; pid: number }
+  | { type: 'ping'; pid: number }
+  | { type: 'memory'; pid: number; bytes: number }
+  | { type: 'exited'; pid: number; outcome: Outcome; random: number }
+  /** Time has passed; `late`: by how much more than was asked for. */
+  | { type: 'tick'; late: number }
+  | { type: 'stop'; by: string }
+  | { type: 'kill'; by: string }
+  | { type: 'restart' }
+  | { type: 'reload' }
+  | { type: 'scale'; workers: number }
+);
+
+export type Action =
+  | { type: 'fork'; id: number; generation: number; restarts: number }
+  | { type: 'signal'; pid: number; signal: NodeJS.Signals }
+  /** SIGKILL for the process and everything that it has started. */
+  | { type: 'kill'; pid: number }
+  | { type: 'tell'; decision: Decision }
+  /** Every worker is ready for the first time. */
+  | { type: 'announce' }
+  | { type: 'exit'; code: number };
+
+/** What is worth a line in the log. */
+export type Decision =
+  | { event: 'start'; worker: number; pid: number; generation: number }
+  | { event: 'ready'; worker: number; pid: number; after: number }
+  | ({ event: 'exit'; worker: number; pid: number; uptime: number; cause: string } & Outcome)
+  | { event: 'backoff'; worker: number; delay: number; failures: number }
+  | { event: 'refused'; worker: number; code: string }
+  | { event: 'done'; worker: number; restarts: number }
+  | { event: 'end'; worker: number; pid: number; cause: Cause; signal: NodeJS.Signals }
+  | { event: 'kill'; worker: number; pid: number }
+  | { event: 'replace'; worker: number; pid: number; reason: Reason }
+  | { event: 'replacement-failed'; worker: number; reason: Reason }
+  | { event: 'serving'; workers: number }
+  | { event: 'reloaded' }
+  | { event: 'scale'; from: number; to: number }
+  | { event: 'give-up'; worker: number; failures: number; code: number }
+  | { event: 'stop'; by: string }
+  | { event: 'stopped'; code: number };
