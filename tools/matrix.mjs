@@ -34,7 +34,8 @@ for (const major of asked.length > 0 ? asked : MAJORS) {
   const { status } = spawnSync('npx', ['vitest', 'run', '--reporter=dot', ...TESTS], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, DOUBLEFORK_NODE: binary },
+    // The full load is the default suite's.
+    env: { DOUBLEFORK_LOAD: '100', ...process.env, DOUBLEFORK_NODE: binary },
   });
   console.log(
     `--- Node ${version}: ${status === 0 ? 'passed' : 'FAILED'}, ${Math.round((Date.now() - began) / 1000)} s`,
