@@ -24,6 +24,7 @@
         "native/syscalls/lock.cc",
         "native/syscalls/process.cc",
         "native/syscalls/signal.cc",
+        "native/syscalls/watch.cc",
       ],
       "conditions": [
         ["OS=='linux' and (target_arch=='x64' or target_arch=='arm64') and without_fork==0", {

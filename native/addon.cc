@@ -14,6 +14,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
       exports);                        // open close dup dup2 dup3 pipe poll closeRange isatty ...
   doublefork::ExportLock(exports);     // flock fcntlLock
   doublefork::ExportSignal(exports);   // sigprocmask disposition setDisposition
+  doublefork::ExportWatch(exports);    // watch
   doublefork::ExportFork(exports);     // fork detach forkSupport
   doublefork::ExportHandles(exports);  // loopHandles
   return exports;

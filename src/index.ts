@@ -3,6 +3,17 @@
  * @module
  */
 
+export type { Step } from './control/schedule.js';
+export { type SignalOptions, signalDaemon } from './control/signal.js';
+export { restartDaemon, type StopOptions, type Stopped, stopDaemon } from './control/stop.js';
+export {
+  type DaemonStatus,
+  daemonStatus,
+  type FoundDaemon,
+  findDaemon,
+  type Target,
+} from './control/target.js';
+export type { Commands } from './detach/commands.js';
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';

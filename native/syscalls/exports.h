@@ -10,6 +10,7 @@ void ExportProcess(Napi::Object exports);
 void ExportDescriptor(Napi::Object exports);
 void ExportLock(Napi::Object exports);
 void ExportSignal(Napi::Object exports);
+void ExportWatch(Napi::Object exports);
 
 }  // namespace doublefork
 

@@ -1,7 +1,9 @@
 // What daemonize() returns.
 
 import type { Pidfile } from '../pidfile/pidfile.js';
-import type { Target } from './options.js';
+import { outOfRange } from '../posix/errors.js';
+import type { Commands } from './commands.js';
+import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
 import { describe } from './readiness.js';
 import { reopen } from './redirect.js';
@@ -16,19 +18,21 @@ export class Daemon implements Disposable {
   readonly pidfile: Pidfile | undefined;
   readonly #readiness: Readiness | undefined;
   readonly #stdio: readonly Target[];
+  readonly #commands: Commands;
   #stop: AbortController | undefined;
 
   /** @internal */
   constructor(
     detached: boolean,
     readiness: Readiness | undefined,
-    stdio: readonly Target[],
+    { stdio, commands }: Pick<Plan, 'stdio' | 'commands'>,
     pidfile: Pidfile | undefined,
   ) {
     this.detached = detached;
     this.pidfile = pidfile;
     this.#readiness = readiness;
     this.#stdio = stdio;
+    this.#commands = commands;
   }
 
   /** The process id. */
@@ -69,6 +73,29 @@ export class Daemon implements Disposable {
     this[Symbol.dispose]();
     this.#stop?.abort(name);
   };
+
+  /**
+   * Calls a function whenever the daemon is told a command, from `doublefork signal`, `signalDaemon()`
+   * or kill(1): `'reload'` (SIGHUP), `'reopen'` (SIGUSR2), or one of the option `commands`. From then
+   * on the signal does not end the daemon. What the function throws is an uncaught exception.
+   * @throws ERR_OUT_OF_RANGE for a command that there is not
+   */
+  on(command: string, listener: () => void): this {
+    process.on(this.#signalOf(command), listener);
+    return this;
+  }
+
+  /** Takes a function of {@link on} away again. */
+  off(command: string, listener: () => void): this {
+    process.off(this.#signalOf(command), listener);
+    return this;
+  }
+
+  #signalOf(command: string): NodeJS.Signals {
+    const signal = this.#commands[command];
+    if (signal !== undefined) return signal;
+    throw outOfRange('command', `one of ${Object.keys(this.#commands).join(', ')}`, command);
+  }
 
   /**
    * Opens the log files again under their paths, after they were moved away by logrotate(8).

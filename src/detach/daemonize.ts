@@ -82,7 +82,7 @@ function inBackground(plan: Plan, launcher: number): Daemon {
   }
   if (plan.manual) readiness.watch();
   else readiness.ready();
-  return new Daemon(true, readiness, plan.stdio, pidfile);
+  return new Daemon(true, readiness, plan, pidfile);
 }
 
 /** Under a service manager the process is a daemon already; only what was asked for changes. */
@@ -90,7 +90,7 @@ function inForeground(plan: Plan): Daemon {
   const { pidfile, redirection } = openFiles(plan);
   setUp(plan, redirection);
   if (pidfile !== undefined) claim(pidfile);
-  return new Daemon(false, undefined, plan.stdio, pidfile);
+  return new Daemon(false, undefined, plan, pidfile);
 }
 
 /** What can fail for reasons of the user's, before anything has changed. */

@@ -3,6 +3,8 @@
 import { resolve } from 'node:path';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { signalName, signalNumber } from '../posix/process.js';
+import { COMMANDS, type Commands } from './commands.js';
 
 /** A file to write to (or, for stdin, to read from). */
 export interface FileTarget {
@@ -39,6 +41,11 @@ export interface DaemonizeOptions {
    * path, or with the permission bits (default 0o644) it is created with. Removed on a clean exit.
    */
   pidfile?: string | ({ file: string } & PidfileOptions);
+  /**
+   * Commands of the program's own for `daemon.on()`, by name, each with the signal that stands for it.
+   * `stop` (SIGTERM), `reload` (SIGHUP) and `reopen` (SIGUSR2) are there unless they are given anew.
+   */
+  commands?: Commands;
   /** Inherited descriptors that stay open. Those of the program itself always do. */
   keepFds?: readonly number[];
   /** Environment variables to set, or with `undefined` to remove. */
@@ -78,6 +85,7 @@ export interface Plan {
   umask: number | undefined;
   stdio: readonly [stdin: Target, stdout: Target, stderr: Target];
   pidfile: ({ file: string } & PidfileOptions) | undefined;
+  commands: Commands;
   keepFds: ReadonlySet<number>;
   env: Readonly<Record<string, string | undefined>>;
   title: string | undefined;
@@ -101,6 +109,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
   stderr: true,
   log: true,
   pidfile: true,
+  commands: true,
   keepFds: true,
   env: true,
   title: true,
@@ -141,6 +150,7 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
       target(options.stderr ?? output, 'options.stderr', surroundings.cwd),
     ],
     pidfile: pidfile(options.pidfile, surroundings.cwd),
+    commands: { ...COMMANDS, ...commands(options.commands ?? {}) },
     keepFds: new Set(keepFds(options.keepFds ?? [])),
     env: environment(options.env ?? {}),
     title: options.title === undefined ? undefined : text(options.title, 'options.title'),
@@ -209,6 +219,18 @@ function pidfile(value: DaemonizeOptions['pidfile'], cwd: string): Plan['pidfile
     throw invalidType('options.pidfile', 'a path or { file, mode }', value);
   }
   return { ...value, file: file(value.file, 'options.pidfile.file', cwd) };
+}
+
+function commands(value: Commands): Commands {
+  if (typeof value !== 'object' || value === null) {
+    throw invalidType('options.commands', 'of type object', value);
+  }
+  for (const [name, signal] of Object.entries(value)) {
+    if (['SIGKILL', 'SIGSTOP'].includes(signalName(signalNumber(signal)))) {
+      throw outOfRange(`options.commands.${name}`, 'a signal that can be caught', signal);
+    }
+  }
+  return value;
 }
 
 function keepFds(fds: readonly number[]): readonly number[] {

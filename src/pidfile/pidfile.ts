@@ -110,6 +110,26 @@ export class Pidfile implements Disposable {
     }
   }
 
+  /**
+   * Removes a pidfile that names a process which is gone, as a killed daemon leaves it. Nothing
+   * happens if it names another by now, or is locked.
+   */
+  static clear(path: string, pid: number): void {
+    const found = inspect(path);
+    if (found.state !== 'stale' || found.pid !== pid) return;
+    let pidfile: Pidfile;
+    try {
+      pidfile = Pidfile.acquire(path);
+    } catch (error) {
+      // A start was faster; or it is not this user's to remove.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST' || code === 'EACCES' || code === 'EROFS') return;
+      throw error;
+    }
+    if (namedPid(pidfile.#fd!) === pid) pidfile.#unlink();
+    else pidfile.close();
+  }
+
   #retake(): void {
     if (this.#owner === process.pid) takeRecordLock(this.#fd!);
   }

@@ -42,6 +42,7 @@ export interface Addon {
     start: number,
     length: number,
   ): number | [type: number, start: number, length: number, pid: number];
+  watch(fd: number, callback: (status: number) => void): number | (() => void);
   sigprocmask(how: number, signals: number[]): number | number[];
   disposition(signal: number): number;
   setDisposition(signal: number, ignored: number): number;

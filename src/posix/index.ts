@@ -11,3 +11,4 @@ export * from './lock.js';
 export * from './pidfd.js';
 export * from './process.js';
 export * from './signal.js';
+export * from './watch.js';

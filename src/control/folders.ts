@@ -1,0 +1,65 @@
+// Where the pidfiles and logs of named daemons are.
+
+import { lstatSync, mkdirSync } from 'node:fs';
+import { constants as os, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { posixError } from '../posix/errors.js';
+
+/** What of the world the folders depend on. */
+export interface Owner {
+  uid: number;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+const self = (): Owner => ({ uid: process.geteuid!(), env: process.env });
+
+/**
+ * The folder of pidfiles and of what is known about their daemons: `$RUNTIME_DIRECTORY` of a service
+ * manager, `/run/doublefork` for root, else `$XDG_RUNTIME_DIR/doublefork`, or where that is not set a
+ * folder of the user's own in the one for temporary files.
+ */
+export function stateFolder({ uid, env }: Owner = self()): string {
+  const given = env.RUNTIME_DIRECTORY?.split(':')[0];
+  if (given) return given;
+  if (uid === 0) return process.platform === 'linux' ? '/run/doublefork' : '/var/run/doublefork';
+  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'doublefork');
+  return join(tmpdir(), `doublefork-${uid}`);
+}
+
+/**
+ * The folder of logs: `$LOGS_DIRECTORY` of a service manager, `/var/log/doublefork` for root, else
+ * `$XDG_STATE_HOME/doublefork`, by default `~/.local/state/doublefork`.
+ */
+export function logFolder({ uid, env }: Owner = self()): string {
+  const given = env.LOGS_DIRECTORY?.split(':')[0];
+  if (given) return given;
+  if (uid === 0) return '/var/log/doublefork';
+  if (env.XDG_STATE_HOME) return join(env.XDG_STATE_HOME, 'doublefork');
+  return env.HOME ? join(env.HOME, '.local/state/doublefork') : stateFolder({ uid, env });
+}
+
+/**
+ * Makes a folder, 0755 for root and 0700 for others, unless it is there. Somebody else's folder, or
+ * one that others may write to, or a link, is refused: what is planted in there would be followed.
+ * @throws EPERM for such a folder; the errors of mkdir(2)
+ */
+export function makeFolder(path: string): void {
+  const { uid } = self();
+  // The way to it: /home/user/.local/state may be missing, /run is there.
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  try {
+    mkdirSync(path, { mode: uid === 0 ? 0o755 : 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  checkFolder(path, uid);
+}
+
+function checkFolder(path: string, uid: number): void {
+  const refuse = (why: string) => posixError(-os.errno.EPERM, 'mkdir', path, why);
+  const folder = lstatSync(path);
+  if (folder.isSymbolicLink()) throw refuse('a symbolic link is in the place of the folder');
+  if (!folder.isDirectory()) throw posixError(-os.errno.ENOTDIR, 'mkdir', path);
+  if (folder.uid !== uid && folder.uid !== 0) throw refuse(`the folder is user ${folder.uid}'s`);
+  if ((folder.mode & 0o022) !== 0) throw refuse('other users may write to the folder');
+}

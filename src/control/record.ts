@@ -1,0 +1,102 @@
+// What is known about a daemon that was started under a name: beside its pidfile, as NAME.json.
+
+import {
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { isAlive, startTime } from '../pidfile/process.js';
+import { text } from '../posix/errors.js';
+import { stateFolder } from './folders.js';
+
+/** What is written down. */
+export interface RecordFields {
+  name: string;
+  pid: number;
+  /** Clock ticks after the boot. */
+  startTime: number | undefined;
+  /** Which boot: after another one the same pid and start time mean nothing. */
+  boot: string | undefined;
+  /** When, in ms since 1970. */
+  startedAt: number;
+  pidfile: string;
+  log: string | undefined;
+  /** How to start it again: the options and the program with its arguments. */
+  app: unknown;
+}
+
+/** A record, and whether it is still true. */
+export interface DaemonRecord extends RecordFields {
+  /** Whether the very process that it is about is alive. */
+  readonly isRunning: boolean;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+
+/** @throws ERR_INVALID_ARG_VALUE unless it can be the name of a file, and cannot lead elsewhere */
+export function checkName(name: string): string {
+  if (NAME.test(text(name, 'name'))) return name;
+  throw Object.assign(
+    new TypeError(
+      `"${name}" cannot be a name: 1 to 64 letters, digits, and . _ @ - behind the first`,
+    ),
+    { code: 'ERR_INVALID_ARG_VALUE' },
+  );
+}
+
+const pathOf = (name: string): string => join(stateFolder(), `${checkName(name)}.json`);
+
+/** @returns undefined if nothing is known of that name. @throws EACCES; an error if it is damaged */
+export function readRecord(name: string): DaemonRecord | undefined {
+  const path = pathOf(name);
+  let content: string;
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      content = readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const fields = parse(content, path);
+  return { ...fields, isRunning: isRunning(fields) };
+}
+
+function parse(content: string, path: string): RecordFields {
+  try {
+    return JSON.parse(content) as RecordFields;
+  } catch (error) {
+    throw new Error(`${path} is damaged, and can be removed`, { cause: error });
+  }
+}
+
+function isRunning({ pid, startTime: started, boot }: RecordFields): boolean {
+  return started !== undefined && boot === bootId() && isAlive(pid) && startTime(pid) === started;
+}
+
+/** Notes who this process is; complete, or not at all. */
+export function writeRecord(fields: Omit<RecordFields, 'pid' | 'startTime' | 'boot'>): void {
+  const { pid } = process;
+  const record: RecordFields = { ...fields, pid, startTime: startTime(pid), boot: bootId() };
+  const path = pathOf(fields.name);
+  const draft = `${path}.${pid}`;
+  writeFileSync(draft, `${JSON.stringify(record)}\n`, { flag: 'wx', mode: 0o644 });
+  renameSync(draft, path);
+}
+
+export function removeRecord(name: string): void {
+  rmSync(pathOf(name), { force: true });
+}
+
+function bootId(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+}

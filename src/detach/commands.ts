@@ -1,0 +1,28 @@
+// Words for signals: what a daemon is told with them.
+
+import { signalNumber } from '../posix/process.js';
+
+/** Commands by name, each with the signal that stands for it. */
+export type Commands = Readonly<Record<string, NodeJS.Signals>>;
+
+/** Those that every daemon knows. SIGUSR1 is left to Node, which starts its inspector with it. */
+export const COMMANDS = {
+  stop: 'SIGTERM',
+  reload: 'SIGHUP',
+  reopen: 'SIGUSR2',
+} as const satisfies Commands;
+
+/**
+ * The signal for a command or for a signal as people write it: `reload`, `SIGHUP`, `HUP`, `1`.
+ * @throws ERR_OUT_OF_RANGE if it is neither
+ */
+export function signalOf(word: string | number, commands: Commands = {}): NodeJS.Signals | number {
+  if (typeof word === 'number') return signalNumber(word);
+  const command = { ...COMMANDS, ...commands }[word];
+  if (command !== undefined) return command;
+  if (/^\d+$/.test(word)) return signalNumber(Number(word));
+  const name = word.toUpperCase();
+  const signal = (name.startsWith('SIG') ? name : `SIG${name}`) as NodeJS.Signals;
+  signalNumber(signal);
+  return signal;
+}

@@ -1,0 +1,35 @@
+// poll(2) that leaves the event loop to everybody else.
+
+import { addon } from './addon.js';
+import { checked, descriptor, integer } from './errors.js';
+
+/**
+ * Waits until a descriptor is readable; a pidfd is once its process has ended. Unlike {@link poll} it
+ * does not block the program. Not for files.
+ * @param timeout milliseconds; -1: for ever
+ * @param signal ends the wait: the promise is rejected with its reason
+ * @returns false if the time is over
+ * @throws EBADF, EPERM for a file
+ */
+export async function readable(fd: number, timeout = -1, signal?: AbortSignal): Promise<boolean> {
+  signal?.throwIfAborted();
+  integer(timeout, 'timeout', -1);
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort: (() => void) | undefined;
+  let end: (() => void) | undefined;
+  try {
+    return await new Promise<boolean>((resolve, reject) => {
+      end = checked<() => void>(
+        addon.watch(descriptor(fd), () => resolve(true)),
+        'poll',
+      );
+      if (timeout >= 0) timer = setTimeout(resolve, timeout, false);
+      onAbort = () => reject(signal?.reason);
+      signal?.addEventListener('abort', onAbort);
+    });
+  } finally {
+    end?.();
+    clearTimeout(timer);
+    if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+  }
+}
