@@ -1,7 +1,5 @@
 // fork() that keeps Node alive, and what JavaScript must be told in the child.
 
-import { randomInt, randomUUID } from 'node:crypto';
-import { isMainThread } from 'node:worker_threads';
 import { addon, type Refusal } from './addon.js';
 import { integer, outOfRange, posixError } from './errors.js';
 
@@ -35,12 +33,13 @@ export function fork(options: ForkOptions = {}): number {
   if (parent !== 'running' && parent !== 'frozen') {
     throw outOfRange('options.parent', "'running' or 'frozen'", parent);
   }
-  refuseWorkers('fork');
+  // Drawn here, so that node:crypto is loaded once and not in every child.
+  const rotation = crypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
   const result = addon.fork(parent === 'frozen', integer(timeoutMs, 'options.timeoutMs', 0));
   if (typeof result !== 'number') throw refusal(result, 'fork');
   if (result === 0) {
     tellJavaScript();
-    rotateMathRandom();
+    rotateMathRandom(rotation);
   }
   return result;
 }
@@ -52,9 +51,8 @@ export function fork(options: ForkOptions = {}): number {
  * @throws as {@link fork} does, in the caller, with nothing changed
  */
 export function detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number {
-  refuseWorkers('daemonize');
   const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs);
-  if (typeof result !== 'number') throw refusal(result, 'fork');
+  if (typeof result !== 'number') throw refusal(result, 'daemonize');
   tellJavaScript();
   return result;
 }
@@ -65,20 +63,14 @@ export function forkSupport(): { supported: true } | { supported: false; reason:
   return reason === '' ? { supported: true } : { supported: false, reason };
 }
 
-function refuseWorkers(name: string): void {
-  if (isMainThread) return;
-  throw Object.assign(new Error(`${name}() works from the main thread only, not from a Worker`), {
+function refusal([errno, sentence]: Refusal, name: string): Error {
+  // Asked only now: to load node:worker_threads takes as long as the fork.
+  const { isMainThread } = process.getBuiltinModule('node:worker_threads');
+  if (isMainThread) return posixError(errno, 'fork', undefined, sentence);
+  return Object.assign(new Error(`${name}() works from the main thread only, not from a Worker`), {
     code: 'ERR_NOT_MAIN_THREAD',
   });
 }
-
-function refusal([errno, sentence]: Refusal, syscall: string): Error {
-  return posixError(errno, syscall, undefined, sentence);
-}
-
-// How much Node's lib/internal/crypto/random.js keeps in stock.
-const UUIDS_PER_REFILL = 128;
-const INTEGERS_PER_REFILL = 1024;
 
 function tellJavaScript(): void {
   // process.pid is cached; not writable, but configurable.
@@ -87,21 +79,47 @@ function tellJavaScript(): void {
     enumerable: true,
     configurable: true,
   });
-  // Parent and child would give out the same bytes of Node's stocks. OpenSSL reseeds by itself.
-  for (let i = 0; i < UUIDS_PER_REFILL; i++) randomUUID();
-  for (let i = 0; i < INTEGERS_PER_REFILL; i++) randomInt(2);
+  renewRandomStocks();
+}
+
+/** Not imported: it takes milliseconds to load, and many a program has no other use for it. */
+const crypto = () => process.getBuiltinModule('node:crypto');
+
+// How much Node's lib/internal/crypto/random.js keeps in stock.
+const UUIDS_PER_REFILL = 128;
+const INTEGERS_PER_REFILL = 1024;
+
+/** Parent and child would give out the same bytes of Node's stocks. OpenSSL reseeds by itself. */
+function renewRandomStocks(): void {
+  const { moduleLoadList } = process as { moduleLoadList?: readonly string[] };
+  if (moduleLoadList?.includes('NativeModule internal/crypto/random') === false) return;
+  const { randomUUID, randomInt } = crypto();
+  renewStock(randomUUID, UUIDS_PER_REFILL);
+  renewStock(() => randomInt(2), INTEGERS_PER_REFILL);
+}
+
+/** Draws until the stock is filled again, which the first draw does if it was never used. */
+function renewStock(draw: () => unknown, size: number): void {
+  const before = nextAsyncId();
+  draw();
+  // The job that fills it takes a number as well.
+  if (nextAsyncId() - before > 1) return;
+  for (let drawn = 1; drawn < size; drawn++) draw();
+}
+
+function nextAsyncId(): number {
+  const { AsyncResource } = process.getBuiltinModule('node:async_hooks');
+  return new AsyncResource('doublefork', { requireManualDestroy: true }).asyncId();
 }
 
 const mathRandom = Math.random;
-let rotation = 0;
 
 /**
  * Siblings would draw the same numbers from Math.random(), whose state nobody can set. To skip a
  * random count of draws only shifts the sequence: one sibling draws later what the other drew
  * before. A random rotation of [0, 1) keeps the distribution and shares no number.
  */
-function rotateMathRandom(): void {
-  rotation = randomInt(2 ** 47) / 2 ** 47;
+function rotateMathRandom(rotation: number): void {
   Math.random = function random() {
     const drawn = mathRandom() + rotation;
     return drawn < 1 ? drawn : drawn - 1;
