@@ -1,7 +1,9 @@
 // The addon, typed. Each call returns its result, or -errno; the functions beside this file turn
 // that into Node's errors.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 /** `[-errno, sentence]`: why the fork engine refused, with nothing changed. */
 export type Refusal = [errno: number, sentence: string];
@@ -52,6 +54,16 @@ export interface Addon {
   loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };
 }
 
-// bindings, like the addon, is CommonJS.
-const require = createRequire(import.meta.url);
-export const addon = require('bindings')('doublefork') as Addon;
+/**
+ * The place where node-gyp puts it is tried first, and without require(): to start that, and the
+ * search of `bindings`, which knows the other places, takes longer than a double fork.
+ */
+function load(): Addon {
+  const built = fileURLToPath(new URL('../../build/Release/doublefork.node', import.meta.url));
+  if (!existsSync(built)) return createRequire(import.meta.url)('bindings')('doublefork');
+  const module = { exports: {} };
+  process.dlopen(module, built);
+  return module.exports as Addon;
+}
+
+export const addon = load();
