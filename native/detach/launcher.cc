@@ -38,6 +38,23 @@ int64_t NowMs() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// To the user's terminal, or what is in its place: a pipe that somebody made non-blocking, say.
+bool Say(const char* text, size_t length) {
+  while (length > 0) {
+    const ssize_t written = write(STDERR_FILENO, text, length);
+    if (written >= 0) {
+      text += written;
+      length -= static_cast<size_t>(written);
+    } else if (errno == EAGAIN) {
+      pollfd entry = {STDERR_FILENO, POLLOUT, 0};
+      poll(&entry, 1, -1);
+    } else if (errno != EINTR) {
+      return false;  // No terminal is left to complain to.
+    }
+  }
+  return true;
+}
+
 // A line for the user's terminal, built without malloc. What does not fit is cut.
 class Message {
  public:
@@ -53,9 +70,7 @@ class Message {
     while (count > 0 && length_ < sizeof text_) text_[length_++] = digits[--count];
     return *this;
   }
-  void Print() const {
-    if (write(STDERR_FILENO, text_, length_) < 0) return;  // No terminal is left to complain to.
-  }
+  void Print() const { Say(text_, length_); }
 
  private:
   char text_[256];
@@ -191,12 +206,7 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
   // Every handler of the program's is for its event loop, which no longer turns here.
   struct sigaction action = {};
   action.sa_handler = [](int number) { ending_signal = number; };
-  for (int number : kEndingSignals) {
-    struct sigaction old;
-    sigaction(number, nullptr, &old);
-    if (old.sa_handler == SIG_IGN) continue;  // nohup: the user wants it ignored here as well.
-    sigaction(number, &action, nullptr);
-  }
+  for (int number : kEndingSignals) sigaction(number, &action, nullptr);
   // They come through inside ppoll() only: none falls between the check and the wait.
   sigset_t waiting = old_mask_;
   for (int number : kEndingSignals) sigdelset(&waiting, number);
@@ -238,7 +248,7 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
       ++at;
     }
     if (told && code == 0) _exit(0);
-    if (at < end && write(STDERR_FILENO, at, static_cast<size_t>(end - at)) < 0) _exit(code);
+    if (!Say(at, static_cast<size_t>(end - at))) _exit(code);
   }
 }
 

@@ -1,7 +1,7 @@
 // The daemon's word to its launcher: "ready", or a code and why not. native/detach/launcher.h has
 // the other end.
 
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 
 /** The end of the pipe to the launcher. Its word is given once. */
@@ -28,7 +28,9 @@ export class Readiness implements Disposable {
     this.#uncaught = error;
   };
 
-  readonly #reportExit = (code: number): void => {
+  readonly #reportExit = (): void => {
+    // Of an await that never ends the event's own argument does not tell. The kernel takes 8 bits.
+    const code = Number(process.exitCode ?? 0) & 0xff;
     const reason =
       this.#uncaught === undefined
         ? `doublefork: the daemon (pid ${process.pid}) exited with code ${code} before it was ready`
@@ -53,7 +55,8 @@ export class Readiness implements Disposable {
     process.off('uncaughtExceptionMonitor', this.#noteException);
     process.off('exit', this.#reportExit);
     try {
-      writeSync(fd, word);
+      // All of it: io_uring's work interrupts a write(2) that waits for room, after a part.
+      writeFileSync(fd, word);
     } catch (error) {
       // The launcher was killed while it waited. The daemon is none the worse for it.
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
