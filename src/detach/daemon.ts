@@ -1,7 +1,7 @@
 // What daemonize() returns.
 
 import type { Pidfile } from '../pidfile/pidfile.js';
-import { outOfRange } from '../posix/errors.js';
+import { integer, outOfRange } from '../posix/errors.js';
 import type { Commands } from './commands.js';
 import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
@@ -50,8 +50,10 @@ export class Daemon implements Disposable {
    * daemon.
    * @param reason an error, printed with its stack, or text
    * @param code 1 to 255
+   * @throws ERR_OUT_OF_RANGE for another code: it could pass for success
    */
   fail(reason: unknown, code = 1): never {
+    integer(code, 'code', 1, 255);
     if (this.#readiness?.pending) this.#readiness.failed(reason, code);
     process.stderr.write(`${describe(reason)}\n`);
     process.exit(code);
@@ -99,7 +101,7 @@ export class Daemon implements Disposable {
 
   /**
    * Opens the log files again under their paths, after they were moved away by logrotate(8).
-   * @throws the error of open(2); the old file stays in use then
+   * @throws the error of open(2); the old files stay in use then
    */
   reopenLogs(): void {
     reopen(this.#stdio, process.umask());
