@@ -2,7 +2,7 @@
 // puts them in place in the daemon.
 
 import { closeSync, constants, fchmodSync, ftruncateSync, unlinkSync } from 'node:fs';
-import { close, dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
+import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
 import type { Target } from './options.js';
 
 /** Descriptors above 2, ready to be moved onto 0-2. */
@@ -103,12 +103,13 @@ function openLog(
   return { fd, created: false };
 }
 
-/** Opens the log files again under their paths and puts them onto 1 and 2, after a rotation. */
+/**
+ * Opens the log files again under their paths and puts them onto 1 and 2, after a rotation.
+ * @throws the error of open(2); then none is replaced
+ */
 export function reopen(stdio: readonly Target[], umask: number): void {
-  for (const [fd, target] of stdio.entries()) {
-    if (fd === 0 || target.kind !== 'file') continue;
-    const file = openLog({ ...target, append: true }, umask);
-    dup2(file.fd, fd);
-    close(file.fd);
-  }
+  const logs = stdio.map<Target>((target, fd) =>
+    fd > 0 && target.kind === 'file' ? { ...target, append: true } : { kind: 'keep' },
+  );
+  new Redirection(logs, umask).apply();
 }
