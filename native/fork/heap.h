@@ -28,6 +28,12 @@ class HiddenHeap {
     uintptr_t begin;
     uintptr_t end;
   };
+
+  bool FindCandidates(Reason& reason);
+  bool FindHidden(Reason& reason);
+  bool MakeVisible(Reason& reason);
+
+  Scratch<Range> candidates_;
   Scratch<Range> ranges_;
   bool visible_ = false;
 };
