@@ -19,6 +19,7 @@
       "sources": [
         "native/addon.cc",
         "native/detach/handles.cc",
+        "native/detach/inventory.cc",
         "native/detach/launcher.cc",
         "native/syscalls/descriptor.cc",
         "native/syscalls/lock.cc",

@@ -11,12 +11,13 @@ namespace {
 Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportProcess(exports);  // setsid getsid getpgid setpgid umask chdir kill waitpid ...
   doublefork::ExportDescriptor(
-      exports);                        // open close dup dup2 dup3 pipe poll closeRange isatty ...
-  doublefork::ExportLock(exports);     // flock fcntlLock
-  doublefork::ExportSignal(exports);   // sigprocmask disposition setDisposition
-  doublefork::ExportWatch(exports);    // watch
-  doublefork::ExportFork(exports);     // fork detach forkSupport
-  doublefork::ExportHandles(exports);  // loopHandles
+      exports);                          // open close dup dup2 dup3 pipe poll closeRange isatty ...
+  doublefork::ExportLock(exports);       // flock fcntlLock
+  doublefork::ExportSignal(exports);     // sigprocmask disposition setDisposition
+  doublefork::ExportWatch(exports);      // watch
+  doublefork::ExportFork(exports);       // fork detach forkSupport
+  doublefork::ExportHandles(exports);    // loopHandles
+  doublefork::ExportInventory(exports);  // openDescriptors ignoredSignals
   return exports;
 }
 

@@ -6,6 +6,7 @@
 namespace doublefork {
 
 void ExportHandles(Napi::Object exports);
+void ExportInventory(Napi::Object exports);
 
 }  // namespace doublefork
 

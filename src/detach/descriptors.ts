@@ -1,6 +1,6 @@
 // Which descriptors the daemon keeps: its own, and the inherited ones that were asked for.
 
-import { close, dup3, isatty, isCloseOnExec, O_CLOEXEC } from '../posix/descriptor.js';
+import { close, dup3, O_CLOEXEC } from '../posix/descriptor.js';
 import { openDescriptors, wasInherited } from './inherited.js';
 import { openNull } from './redirect.js';
 
@@ -16,14 +16,10 @@ export function listenDescriptors(
 
 /** Closes what was inherited and points what is a terminal at /dev/null. */
 export function closeInherited(keep: ReadonlySet<number>): void {
-  for (const fd of openDescriptors()) {
-    try {
-      if (wasInherited(fd) && !keep.has(fd)) close(fd);
-      else if (isatty(fd)) silence(fd, isCloseOnExec(fd));
-    } catch (error) {
-      // The list's own descriptor, closed since.
-      if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
-    }
+  for (const descriptor of openDescriptors()) {
+    const { fd, terminal, closeOnExec } = descriptor;
+    if (wasInherited(descriptor) && !keep.has(fd)) close(fd);
+    else if (terminal) silence(fd, closeOnExec);
   }
 }
 

@@ -5,41 +5,29 @@
 // Node then takes the lowest free numbers for itself, more than there are left of those 16. So what is
 // not Node's own, below the first of its own above 15, was there before it.
 
-import { readdirSync, readlinkSync } from 'node:fs';
-import { isCloseOnExec } from '../posix/descriptor.js';
+import { addon, type OpenDescriptor } from '../posix/addon.js';
+import { checked } from '../posix/errors.js';
 
 /** libuv marks these whether they are open or not, and goes on until one is not. */
 const MARKED = 16;
 
-const FOLDER = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
-
-/** Open descriptors above 2. Walks the list: there may be room for 2^30 of them. */
-export function openDescriptors(): number[] {
-  return readdirSync(FOLDER)
-    .map(Number)
-    .filter((fd) => fd > 2);
-}
-
-/** What a descriptor refers to, as /proc names it: a path, or such as 'pipe:[123]'. */
-function objectOf(fd: number): string | undefined {
-  try {
-    return readlinkSync(`${FOLDER}/${fd}`);
-  } catch {
-    // It is closed, or there is no /proc: then nothing is known of it.
-    return undefined;
-  }
+/** Open descriptors above 2. */
+export function openDescriptors(): OpenDescriptor[] {
+  return checked(addon.openDescriptors(), 'opendir');
 }
 
 function marked(): ReadonlyMap<number, string> {
   const found = new Map<number, string>();
   if (process.platform !== 'linux') return found;
+  const open = addon.openDescriptors();
+  // No /proc: there is no fork then either, and the refusal says so.
+  if (typeof open === 'number') return found;
   const pipes = new Map<string, number>();
-  for (let fd = 3; ; fd++) {
-    const object = objectOf(fd);
-    if (object === undefined) {
-      if (fd < MARKED) continue;
-      break;
-    }
+  let next = MARKED;
+  for (const { fd, object } of open.sort((a, b) => a.fd - b.fd)) {
+    // Above those it was the first that is not open where libuv stopped.
+    if (fd > next) break;
+    if (fd === next) next++;
     // Both ends of a pipe are here: libuv's way to wake itself up.
     const other = pipes.get(object);
     if (other !== undefined) {
@@ -59,8 +47,6 @@ function marked(): ReadonlyMap<number, string> {
 const atStart = marked();
 
 /** Whether this process was started with a descriptor, rather than having opened it. */
-export function wasInherited(fd: number): boolean {
-  if (!isCloseOnExec(fd)) return true;
-  const object = atStart.get(fd);
-  return object !== undefined && object === objectOf(fd);
+export function wasInherited({ fd, closeOnExec, object }: OpenDescriptor): boolean {
+  return !closeOnExec || atStart.get(fd) === object;
 }

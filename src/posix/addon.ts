@@ -8,6 +8,14 @@ import { fileURLToPath } from 'node:url';
 /** `[-errno, sentence]`: why the fork engine refused, with nothing changed. */
 export type Refusal = [errno: number, sentence: string];
 
+/** An open descriptor and what it refers to, as /proc names it: a path, or such as 'pipe:[123]'. */
+export interface OpenDescriptor {
+  fd: number;
+  closeOnExec: boolean;
+  terminal: boolean;
+  object: string;
+}
+
 export interface Addon {
   getpid(): number;
   setsid(): number;
@@ -51,6 +59,8 @@ export interface Addon {
   fork(parentFrozen: boolean, timeoutMs: number): number | Refusal;
   detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number | Refusal;
   forkSupport(): string;
+  openDescriptors(): OpenDescriptor[] | number;
+  ignoredSignals(): number[];
   loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };
 }
 

@@ -1,0 +1,78 @@
+// What a process has from the one that started it: descriptors and ignored signals. Each in one
+// call: asked for one by one from JavaScript, in functions that run for the first time, they took
+// longer than the fork.
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "detach/exports.h"
+
+namespace doublefork {
+namespace {
+
+#ifdef __linux__
+constexpr const char* kFolder = "/proc/self/fd";
+#else
+constexpr const char* kFolder = "/dev/fd";
+#endif
+
+// What a descriptor refers to, as /proc names it; "" where there is no /proc.
+Napi::String ObjectOf(Napi::Env env, const char* number) {
+  char path[64];
+  char object[4096];
+  snprintf(path, sizeof path, "%s/%s", kFolder, number);
+  const ssize_t length = readlink(path, object, sizeof object);
+  return Napi::String::New(env, object, length < 0 ? 0 : static_cast<size_t>(length));
+}
+
+struct CloseFolder {
+  void operator()(DIR* folder) const { closedir(folder); }
+};
+
+// openDescriptors() -> { fd, closeOnExec, terminal, object } for each above 2, or -errno. Walks the
+// list: there may be room for 2^30 of them.
+Napi::Value OpenDescriptors(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::unique_ptr<DIR, CloseFolder> folder(opendir(kFolder));
+  if (folder == nullptr) return Napi::Number::New(env, -errno);
+  Napi::Array all = Napi::Array::New(env);
+  while (const dirent* entry = readdir(folder.get())) {
+    const int fd = atoi(entry->d_name);
+    if (fd <= 2 || fd == dirfd(folder.get())) continue;
+    Napi::Object descriptor = Napi::Object::New(env);
+    descriptor.Set("fd", fd);
+    descriptor.Set("closeOnExec", (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    descriptor.Set("terminal", isatty(fd) == 1);
+    descriptor.Set("object", ObjectOf(env, entry->d_name));
+    all.Set(all.Length(), descriptor);
+  }
+  return all;
+}
+
+// ignoredSignals() -> their numbers.
+Napi::Value IgnoredSignals(const Napi::CallbackInfo& info) {
+  Napi::Array ignored = Napi::Array::New(info.Env());
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction action;
+    // Fails for those that libc keeps for itself.
+    if (sigaction(number, nullptr, &action) < 0 || action.sa_handler != SIG_IGN) continue;
+    ignored.Set(ignored.Length(), number);
+  }
+  return ignored;
+}
+
+}  // namespace
+
+void ExportInventory(Napi::Object exports) {
+  const Napi::Env env = exports.Env();
+  exports.Set("openDescriptors", Napi::Function::New(env, OpenDescriptors, "openDescriptors"));
+  exports.Set("ignoredSignals", Napi::Function::New(env, IgnoredSignals, "ignoredSignals"));
+}
+
+}  // namespace doublefork
