@@ -21,6 +21,8 @@
         "native/detach/handles.cc",
         "native/detach/inventory.cc",
         "native/detach/launcher.cc",
+        "native/detach/message.cc",
+        "native/detach/program.cc",
         "native/syscalls/descriptor.cc",
         "native/syscalls/lock.cc",
         "native/syscalls/process.cc",

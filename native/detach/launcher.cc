@@ -13,6 +13,9 @@
 #include <sys/prctl.h>
 #endif
 
+#include "detach/message.h"
+#include "detach/program.h"
+
 namespace doublefork {
 namespace {
 
@@ -36,74 +39,6 @@ int64_t NowMs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
-// To the user's terminal, or what is in its place: a pipe that somebody made non-blocking, say.
-bool Say(const char* text, size_t length) {
-  while (length > 0) {
-    const ssize_t written = write(STDERR_FILENO, text, length);
-    if (written >= 0) {
-      text += written;
-      length -= static_cast<size_t>(written);
-    } else if (errno == EAGAIN) {
-      pollfd entry = {STDERR_FILENO, POLLOUT, 0};
-      poll(&entry, 1, -1);
-    } else if (errno != EINTR) {
-      return false;  // No terminal is left to complain to.
-    }
-  }
-  return true;
-}
-
-// A line for the user's terminal, built without malloc. What does not fit is cut.
-class Message {
- public:
-  Message& operator<<(const char* text) {
-    while (*text != '\0' && length_ < sizeof text_) text_[length_++] = *text++;
-    return *this;
-  }
-  Message& operator<<(int number) {
-    char digits[12];
-    int count = 0;
-    do digits[count++] = static_cast<char>('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0 && length_ < sizeof text_) text_[length_++] = digits[--count];
-    return *this;
-  }
-  void Print() const { Say(text_, length_); }
-
- private:
-  char text_[256];
-  size_t length_ = 0;
-};
-
-const char* SignalName(int number) {
-  switch (number) {
-#define DOUBLEFORK_SIGNAL(name) \
-  case name:                    \
-    return #name
-    DOUBLEFORK_SIGNAL(SIGABRT);
-    DOUBLEFORK_SIGNAL(SIGALRM);
-    DOUBLEFORK_SIGNAL(SIGBUS);
-    DOUBLEFORK_SIGNAL(SIGFPE);
-    DOUBLEFORK_SIGNAL(SIGHUP);
-    DOUBLEFORK_SIGNAL(SIGILL);
-    DOUBLEFORK_SIGNAL(SIGINT);
-    DOUBLEFORK_SIGNAL(SIGKILL);
-    DOUBLEFORK_SIGNAL(SIGPIPE);
-    DOUBLEFORK_SIGNAL(SIGQUIT);
-    DOUBLEFORK_SIGNAL(SIGSEGV);
-    DOUBLEFORK_SIGNAL(SIGSYS);
-    DOUBLEFORK_SIGNAL(SIGTERM);
-    DOUBLEFORK_SIGNAL(SIGTRAP);
-    DOUBLEFORK_SIGNAL(SIGUSR1);
-    DOUBLEFORK_SIGNAL(SIGUSR2);
-    DOUBLEFORK_SIGNAL(SIGXCPU);
-    DOUBLEFORK_SIGNAL(SIGXFSZ);
-#undef DOUBLEFORK_SIGNAL
-    default:
-      return nullptr;
-  }
 }
 
 // The daemon and whatever it has started so far: its group is the session's first, led by the
@@ -138,22 +73,11 @@ void Kill(pid_t daemon) {
     const timespec pause = {0, 2'000'000};
     nanosleep(&pause, nullptr);
   }
+  const Death death = {status};
   Message message;
   message << "doublefork: the daemon (pid " << daemon << ") ";
-  if (WIFSIGNALED(status)) {
-    const char* const name = SignalName(WTERMSIG(status));
-    message << "was killed by ";
-    if (name != nullptr) {
-      message << name;
-    } else {
-      message << "signal " << WTERMSIG(status);
-    }
-    if (WCOREDUMP(status)) message << " (core dumped)";
-    (message << " before it was ready\n").Print();
-    _exit(128 + WTERMSIG(status));
-  }
-  (message << "exited with code " << WEXITSTATUS(status) << " before it was ready\n").Print();
-  _exit(WEXITSTATUS(status) == 0 ? 1 : WEXITSTATUS(status));
+  (message << death << " before it was ready\n").Print();
+  _exit(death.ExitCode());
 }
 
 // The launcher ends as the signal would have ended it, so that a shell sees what it expects.
@@ -213,6 +137,7 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
 
   const int64_t deadline = NowMs() + timeout_ms;
   char buffer[4096];
+  Program program;
   bool told = false;  // whether the line with the exit code has come
   int code = 0;
   for (;;) {
@@ -235,10 +160,11 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
 
     const ssize_t got = read(fds_[0], buffer, sizeof buffer);
     if (got < 0) continue;
-    if (got == 0 && !told) ReportDeath(daemon);
-    if (got == 0) _exit(code);
-    const char* at = buffer;
+    if (got == 0 && told) _exit(code);
+    if (got == 0 && program.announced()) program.Await(daemon);
+    if (got == 0) ReportDeath(daemon);
     const char* const end = buffer + got;
+    const char* at = told ? buffer : program.Read(buffer, end);
     while (!told && at < end) {
       if (*at == '\n') {
         told = true;

@@ -8,7 +8,8 @@
 namespace doublefork {
 
 // The pipe between launcher and daemon. The daemon writes one line, its exit code, and behind it
-// what the user is to read; "0\n" means ready. End of file without a line: it died.
+// what the user is to read; "0\n" means ready. End of file without a line: it died, unless it had
+// announced that it becomes another program (program.h).
 //
 // The signals that would end the launcher are blocked while this lives: between the fork and the
 // wait a Ctrl-C would leave an orphan.

@@ -1,7 +1,10 @@
 // What daemonize() returns.
 
+import { statSync } from 'node:fs';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { integer, outOfRange } from '../posix/errors.js';
+import { execve } from '../posix/process.js';
+import { setSignalDisposition } from '../posix/signal.js';
 import type { Commands } from './commands.js';
 import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
@@ -9,6 +12,17 @@ import { describe } from './readiness.js';
 import { reopen } from './redirect.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** Options of {@link Daemon.exec}. */
+export interface ExecOptions {
+  /** Its environment. Default: that of the daemon. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * How long the launcher looks whether the program dies, in ms. Default 0: until it comes to sleep
+   * for the first time.
+   */
+  settle?: number;
+}
 
 /** The running daemon, as seen by itself. */
 export class Daemon implements Disposable {
@@ -54,9 +68,38 @@ export class Daemon implements Disposable {
    */
   fail(reason: unknown, code = 1): never {
     integer(code, 'code', 1, 255);
+    // Before the word: when the launcher exits it is gone.
+    this.pidfile?.remove();
     if (this.#readiness?.pending) this.#readiness.failed(reason, code);
     process.stderr.write(`${describe(reason)}\n`);
     process.exit(code);
+  }
+
+  /**
+   * Becomes another program: it goes on under the pid of the daemon, with its streams, its working
+   * directory and its place in the pidfile. With `ready: 'manual'` the launcher now waits for the
+   * program: it exits with code 0 once that has come to sleep for the first time, and if it dies
+   * before, says how, and shows what it has written to the log.
+   *
+   * If it cannot be run the daemon has failed (see {@link fail}), with code 127 if there is no such
+   * program, else 126.
+   * @param path the program; PATH is not searched
+   * @param argv its arguments, its own name first
+   * @see execve(2)
+   */
+  exec(path: string, argv: readonly string[], options: ExecOptions = {}): never {
+    const { settle = 0, env = process.env } = options;
+    integer(settle, 'options.settle', 0);
+    this.#readiness?.becomes(settle, logOf(this.#stdio));
+    this.pidfile?.passOn();
+    // Node ignores it, and execve(2) would pass that on.
+    setSignalDisposition('SIGPIPE', 'default');
+    try {
+      execve(path, argv, env);
+    } catch (error) {
+      const { message, code } = error as NodeJS.ErrnoException;
+      this.fail(message, code === 'ENOENT' ? 127 : 126);
+    }
   }
 
   /**
@@ -111,4 +154,12 @@ export class Daemon implements Disposable {
   [Symbol.dispose](): void {
     for (const name of STOP_SIGNALS) process.off(name, this.#onStop);
   }
+}
+
+/** The file that a program's last words go to, and where they begin. */
+function logOf([, stdout, stderr]: readonly Target[]):
+  | { path: string; offset: number }
+  | undefined {
+  const log = stderr?.kind === 'file' ? stderr : stdout;
+  return log?.kind === 'file' ? { path: log.path, offset: statSync(log.path).size } : undefined;
 }

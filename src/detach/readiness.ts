@@ -48,6 +48,17 @@ export class Readiness implements Disposable {
     this.#say(`${code === 0 ? 1 : code}\n${describe(reason)}\n`);
   }
 
+  /**
+   * The process is about to become another program: the launcher exits with code 0 once the execve(2)
+   * has closed this pipe, unless the program dies at once.
+   * @param settle what "at once" is, in ms; 0: until it sleeps for the first time
+   * @param log a file of which the launcher shows what the program has written, if it dies
+   */
+  becomes(settle: number, log: { path: string; offset: number } | undefined): void {
+    if (this.#fd === undefined) return;
+    this.#write(this.#fd, `>${settle} ${log?.offset ?? 0} ${log?.path ?? ''}\n`);
+  }
+
   #say(word: string): void {
     const fd = this.#fd;
     if (fd === undefined) return;
@@ -55,13 +66,19 @@ export class Readiness implements Disposable {
     process.off('uncaughtExceptionMonitor', this.#noteException);
     process.off('exit', this.#reportExit);
     try {
+      this.#write(fd, word);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #write(fd: number, word: string): void {
+    try {
       // All of it: io_uring's work interrupts a write(2) that waits for room, after a part.
       writeFileSync(fd, word);
     } catch (error) {
       // The launcher was killed while it waited. The daemon is none the worse for it.
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
-    } finally {
-      closeSync(fd);
     }
   }
 

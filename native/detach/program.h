@@ -1,0 +1,40 @@
+// A daemon that becomes another program, by execve(2), cannot say that it is ready.
+#ifndef DOUBLEFORK_DETACH_PROGRAM_H_
+#define DOUBLEFORK_DETACH_PROGRAM_H_
+
+#include <limits.h>
+#include <sys/types.h>
+
+namespace doublefork {
+
+// What the launcher knows of it. The daemon announces it with a line of its own, in front of the
+// one with the exit code, which then only comes if the execve(2) fails:
+//
+//   >SETTLE_MS LOG_OFFSET LOG_PATH\n
+//
+// End of file, since the pipe is close-on-exec, means that the program runs.
+class Program {
+ public:
+  // Takes the announcement, if there is one. Returns what is behind it. (The daemon writes it in
+  // one piece, at most PIPE_BUF, so that it is read in one piece.)
+  const char* Read(const char* at, const char* end);
+
+  bool announced() const { return announced_; }
+
+  // Looks whether it dies at once, in which case the user is told how and what it has written to
+  // its log; then the launcher exits. "At once" is before it has come to sleep for the first time,
+  // or within SETTLE_MS if that is not 0.
+  [[noreturn]] void Await(pid_t pid) const;
+
+ private:
+  void PrintLog() const;
+
+  bool announced_ = false;
+  int settle_ms_ = 0;
+  off_t log_offset_ = 0;
+  char log_[PATH_MAX] = "";
+};
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_DETACH_PROGRAM_H_
