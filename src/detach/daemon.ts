@@ -92,8 +92,9 @@ export class Daemon implements Disposable {
     integer(settle, 'options.settle', 0);
     this.#readiness?.becomes(settle, logOf(this.#stdio));
     this.pidfile?.passOn();
-    // Node ignores it, and execve(2) would pass that on.
+    // Node ignores them, and execve(2) would pass that on.
     setSignalDisposition('SIGPIPE', 'default');
+    setSignalDisposition('SIGXFSZ', 'default');
     try {
       execve(path, argv, env);
     } catch (error) {
