@@ -87,8 +87,7 @@ export class Readiness implements Disposable {
   }
 }
 
-/** For people: an error with its stack, anything else as it is. */
+/** For people, as Node prints what nobody caught: an error with its stack, code and cause. */
 export function describe(reason: unknown): string {
-  if (reason instanceof Error) return reason.stack ?? String(reason);
   return typeof reason === 'string' ? reason : inspect(reason);
 }

@@ -41,10 +41,18 @@ describe('C17', () => {
     [
       'an error without a stack',
       `Object.assign(new Error('bare'), { stack: undefined })`,
-      'Error: bare\n',
+      '[Error: bare]\n',
     ],
   ])('C17 %s is a reason too', async (_what, reason, stderr) => {
     expect(await run(`${MANUAL} daemon.fail(${reason});`)).toMatchObject({ code: 1, stderr });
+  });
+
+  test('C17 code and cause of an error reach the launcher too', async () => {
+    const { stderr } = await run(`
+      ${MANUAL}
+      daemon.fail(new Error('outer', { cause: Object.assign(new Error('inner'), { code: 'EINNER' }) }));
+    `);
+    expect(stderr).toMatch(/^Error: outer\n {4}at .*cause\]: Error: inner\n.*code: 'EINNER'/s);
   });
 
   test('C17 a reason longer than the pipe arrives whole', async () => {
