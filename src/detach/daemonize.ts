@@ -76,6 +76,7 @@ function inBackground(plan: Plan, launcher: number): Daemon {
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
     // Before the word: what the launcher leaves must be as it was.
+    redirection.abandon();
     pidfile?.abandon();
     readiness.failed(error, 1);
     _exit(1);

@@ -10,6 +10,7 @@ export class Redirection implements Disposable {
   /** For each of fd 0-2 what to put there; undefined: leave it. */
   readonly #sources: (number | undefined)[] = [];
   readonly #created: string[] = [];
+  readonly #emptied: number[] = [];
 
   /**
    * Opens all targets.
@@ -49,14 +50,18 @@ export class Redirection implements Disposable {
         if (known !== undefined) return dup(known);
         const file = fd === 0 ? { fd: openInput(target.path) } : openLog(target, umask);
         if ('created' in file && file.created) this.#created.push(target.path);
-        if (fd !== 0) opened.set(key, file.fd);
+        if (fd !== 0) {
+          opened.set(key, file.fd);
+          if (!target.append) this.#emptied.push(file.fd);
+        }
         return file.fd;
       }
     }
   }
 
-  /** Puts the targets onto 0-2. */
+  /** Puts the targets onto 0-2. Files lose what they hold only now that the start succeeds. */
   apply(): void {
+    for (const fd of this.#emptied) ftruncateSync(fd);
     for (const [fd, source] of this.#sources.entries()) {
       if (source !== undefined) dup2(source, fd);
     }
@@ -86,7 +91,7 @@ function openInput(path: string): number {
 
 /** Opens a file to write to, behind what it holds; creates it with exactly the mode asked for. */
 function openLog(
-  { path, mode, append }: Extract<Target, { kind: 'file' }>,
+  { path, mode }: Extract<Target, { kind: 'file' }>,
   umask: number,
 ): { fd: number; created: boolean } {
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY | O_CLOEXEC;
@@ -99,7 +104,6 @@ function openLog(
   }
   // O_CREAT still: a dangling link, or a file that was there a moment ago.
   const fd = open(path, flags | constants.O_CREAT, mode ?? 0o666 & ~umask);
-  if (!append) ftruncateSync(fd);
   return { fd, created: false };
 }
 
