@@ -42,6 +42,7 @@ struct Table {
   size_t capacity = 0;
   std::atomic<size_t> size{0};
   std::atomic<int> entered{0};  // futex: how many have frozen so far
+  std::atomic<int> unread{0};   // futex: how many entries revived threads have still to read
   long tid_offset = 0;          // of the thread id, from the thread pointer
   bool kept = false;
   KernelSigaction old_action = {};
@@ -355,6 +356,13 @@ BlockedSignals::~BlockedSignals() {
   arch::Syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&old_), 0, kSignalSetSize);
 }
 
+void BeginReading() { table.unread.fetch_add(1); }
+
+void FinishReading() {
+  table.unread.fetch_sub(1);
+  FutexWake(table.unread);
+}
+
 Thread* FrozenBegin() { return table.threads; }
 Thread* FrozenEnd() { return table.threads + table.size.load(); }
 
@@ -363,6 +371,9 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
     return Refuse(reason, ENOTSUP, "libc's place for the thread id was not found");
   }
   if (table.kept) return stopped_ = was_kept_ = true;
+  for (int unread = table.unread.load(); unread > 0; unread = table.unread.load()) {
+    FutexWait(table.unread, unread, nullptr);
+  }
   if (!MakeRoom()) return Refuse(reason, ENOMEM, "no memory for the table of threads");
   if (!InstallHandler()) return Refuse(reason, ENOTSUP, "no handler can be set for signal 33");
   stopped_ = true;

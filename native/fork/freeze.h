@@ -82,6 +82,11 @@ class Freeze {
   int* tid_address_ = nullptr;
 };
 
+// Around the time in which a revived thread still needs its entry: the table is not used again
+// before.
+void BeginReading();
+void FinishReading();
+
 // The threads that are frozen now.
 Thread* FrozenBegin();
 Thread* FrozenEnd();

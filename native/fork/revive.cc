@@ -5,8 +5,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include <atomic>
-
 #include "fork/arch.h"
 #include "fork/freeze.h"
 
@@ -18,9 +16,6 @@ extern const unsigned int __rseq_size __attribute__((weak));
 
 namespace doublefork {
 namespace {
-
-// How far the new threads have come. A futex word of the child's.
-std::atomic<int> revived{0};
 
 // rseq(2): the kernel writes the processor number there for sched_getcpu(3) and malloc's caches. A
 // thread made with CLONE_VM starts without the registration.
@@ -53,8 +48,7 @@ int Continue(void* argument) {
   }
   const siginfo_t* const info = thread.info;
   const ucontext_t* const context = thread.context;
-  revived.fetch_add(1);
-  arch::Syscall(SYS_futex, reinterpret_cast<long>(&revived), FUTEX_WAKE_PRIVATE, 1);
+  FinishReading();
   arch::ReturnFromSignal(info, context);
 }
 
@@ -71,18 +65,14 @@ bool ReviveThreads(Reason& reason) {
   // runs; it is cleared, and joiners woken, when the thread ends.
   constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-  revived.store(0);
-  int started = 0;
   for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
     if (thread->state.load() != Thread::kFrozen) continue;
+    BeginReading();
+    // Nobody waits for the thread to run: it comes up beside the rest of the fork, and whoever
+    // needs it finds it asleep or awake, as ever.
     const int tid = clone(Continue, arch::StackBelow(thread->info, thread->context), kFlags, thread,
                           thread->tid_address, thread->thread_pointer, thread->tid_address);
     if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
-    ++started;
-  }
-  // The table of threads is this process's to forget once all of them have read their entries.
-  for (int now = revived.load(); now < started; now = revived.load()) {
-    arch::Syscall(SYS_futex, reinterpret_cast<long>(&revived), FUTEX_WAIT_PRIVATE, now, 0);
   }
   return true;
 }
