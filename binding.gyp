@@ -23,6 +23,8 @@
         "native/detach/launcher.cc",
         "native/detach/message.cc",
         "native/detach/program.cc",
+        "native/exec/binding.cc",
+        "native/exec/exec.cc",
         "native/syscalls/descriptor.cc",
         "native/syscalls/lock.cc",
         "native/syscalls/process.cc",

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "detach/exports.h"
+#include "exec/exports.h"
 #include "fork/exports.h"
 #include "syscalls/exports.h"
 
@@ -16,6 +17,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportSignal(exports);     // sigprocmask disposition setDisposition
   doublefork::ExportWatch(exports);      // watch
   doublefork::ExportFork(exports);       // fork detach forkSupport
+  doublefork::ExportExec(exports);       // launch
   doublefork::ExportHandles(exports);    // loopHandles
   doublefork::ExportInventory(exports);  // openDescriptors ignoredSignals
   return exports;

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,10 +21,33 @@
 namespace doublefork {
 namespace {
 
-// Signals by which a user or a terminal ends the launcher while it waits.
-constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+constexpr int kEndingSignals[kEndingSignalCount] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 volatile sig_atomic_t ending_signal = 0;
+pthread_t waiting_thread;
+
+void OnEndingSignal(int number) {
+  // Any thread that does not block it may be given a signal of the process; only the one that waits
+  // has a call which it interrupts.
+  if (pthread_equal(pthread_self(), waiting_thread)) {
+    ending_signal = number;
+  } else {
+    pthread_kill(waiting_thread, number);
+  }
+}
+
+// Waits for input, at most for `wait` (null: for ever). Signals of `mask` only come through inside.
+bool WaitForInput(int fd, const timespec* wait, const sigset_t* mask) {
+#ifdef __APPLE__  // has no ppoll(2)
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  return pselect(fd + 1, &set, nullptr, nullptr, wait, mask) > 0;
+#else
+  pollfd entry = {fd, POLLIN, 0};
+  return ppoll(&entry, 1, wait, mask) > 0;
+#endif
+}
 
 sigset_t EndingSignals() {
   sigset_t set;
@@ -109,6 +134,9 @@ Launcher::Launcher() {
 }
 
 Launcher::~Launcher() {
+  for (int i = 0; caught_ && i < kEndingSignalCount; ++i) {
+    sigaction(kEndingSignals[i], &old_actions_[i], nullptr);
+  }
   pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
   for (int fd : fds_) {
     if (fd >= 0) close(fd);
@@ -124,13 +152,21 @@ int Launcher::BecomeDaemon() {
   return fd;
 }
 
-void Launcher::Await(pid_t daemon, int timeout_ms) {
-  close(fds_[1]);  // If it is not closed already.
-
+void Launcher::CatchSignals() {
+  if (caught_) return;
+  caught_ = true;
+  waiting_thread = pthread_self();
   // Every handler of the program's is for its event loop, which no longer turns here.
   struct sigaction action = {};
-  action.sa_handler = [](int number) { ending_signal = number; };
-  for (int number : kEndingSignals) sigaction(number, &action, nullptr);
+  action.sa_handler = OnEndingSignal;
+  for (int i = 0; i < kEndingSignalCount; ++i) {
+    sigaction(kEndingSignals[i], &action, &old_actions_[i]);
+  }
+}
+
+void Launcher::Await(pid_t daemon, int timeout_ms) {
+  close(fds_[1]);  // If it is not closed already.
+  CatchSignals();
   // They come through inside ppoll() only: none falls between the check and the wait.
   sigset_t waiting = old_mask_;
   for (int number : kEndingSignals) sigdelset(&waiting, number);
@@ -155,8 +191,7 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
     }
     const timespec wait = {static_cast<time_t>(left / 1000),
                            static_cast<long>(left % 1000) * 1'000'000};
-    pollfd entry = {fds_[0], POLLIN, 0};
-    if (ppoll(&entry, 1, timeout_ms > 0 ? &wait : nullptr, &waiting) <= 0) continue;
+    if (!WaitForInput(fds_[0], timeout_ms > 0 ? &wait : nullptr, &waiting)) continue;
 
     const ssize_t got = read(fds_[0], buffer, sizeof buffer);
     if (got < 0) continue;

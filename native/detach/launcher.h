@@ -7,6 +7,9 @@
 
 namespace doublefork {
 
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT, by which a user or a terminal ends a waiting launcher.
+constexpr int kEndingSignalCount = 4;
+
 // The pipe between launcher and daemon. The daemon writes one line, its exit code, and behind it
 // what the user is to read; "0\n" means ready. End of file without a line: it died, unless it had
 // announced that it becomes another program (program.h).
@@ -26,6 +29,11 @@ class Launcher {
   // The end that Await() reads from.
   int fd() const { return fds_[0]; }
 
+  // Takes the signals that would end the launcher: it ends the daemon first. Await() does so
+  // itself, in the copy of the process that waits. Where other threads run on, and can be given
+  // them before that, it must be asked for before the daemon is there.
+  void CatchSignals();
+
   // In the launcher: waits in C, since its other threads are frozen and its event loop belongs to
   // the daemon now. Ends the process with the daemon's code. Silence for `timeout_ms` (0: for ever)
   // and a signal to the launcher end the daemon first, so that no orphan stays.
@@ -34,11 +42,16 @@ class Launcher {
   // In the daemon: the descriptor to write to, which is the caller's from now on.
   int BecomeDaemon();
 
+  // The same, for a daemon that is to inherit it.
+  int word_descriptor() const { return fds_[1]; }
+
  private:
   int fds_[2] = {-1, -1};
   int error_ = 0;
   int was_subreaper_ = 0;
   sigset_t old_mask_;
+  bool caught_ = false;
+  struct sigaction old_actions_[kEndingSignalCount];
 };
 
 }  // namespace doublefork

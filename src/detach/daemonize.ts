@@ -5,14 +5,15 @@ import { constants as os } from 'node:os';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
-import { detach } from '../posix/fork.js';
 import { _exit } from '../posix/process.js';
 import { Daemon } from './daemon.js';
 import { closeInherited, listenDescriptors } from './descriptors.js';
-import { type DaemonizeOptions, type Plan, plan as planFor } from './options.js';
+import { chooseEngine, type Files } from './engine.js';
+import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
 import { Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
+import { type Stage, takeStage } from './stage.js';
 import { replaceStreams } from './streams.js';
 
 let daemonized = false;
@@ -42,36 +43,63 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
       },
     );
   }
-  const launcher = process.pid;
-  const plan = planFor(options, { cwd: process.cwd(), pid: launcher, env: process.env });
-  checkDirectory(plan.cwd);
-  const daemon = plan.detach ? inBackground(plan, launcher) : inForeground(plan);
+  const stage = takeStage();
+  const daemon = stage === undefined ? start(options) : arrive(options, stage);
   daemonized = true;
   return daemon;
 }
 
-function inBackground(plan: Plan, launcher: number): Daemon {
+function start(options: DaemonizeOptions): Daemon {
+  const plan = planFor(options, surroundings());
+  checkDirectory(plan.cwd);
+  return plan.detach ? inBackground(plan) : inForeground(plan);
+}
+
+function inBackground(plan: Plan): Daemon {
   refuseChildren();
-  const { pidfile, redirection } = openFiles(plan);
+  const launcher = process.pid;
+  const engine = chooseEngine(plan.engine);
+  const files = openFiles(plan);
   let word: number;
   try {
-    word = detach(plan.quiesceTimeout, plan.readyTimeout);
+    word = engine(plan, files, keptDescriptors(plan, launcher));
   } catch (error) {
-    redirection.abandon();
-    pidfile?.abandon();
+    files.redirection.abandon();
+    files.pidfile?.abandon();
     throw error;
   }
+  // From here on this is the daemon.
+  return settle(plan, files, word, launcher);
+}
 
-  // From here on this is the daemon. Its terminal is the launcher's to speak to.
+/** The exec engine's daemon: its program has run from the start to the call that made it. */
+function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
+  let plan: Plan;
+  let files: Files;
+  try {
+    plan = planFor({ ...options, detach: 'always' }, surroundings());
+    files = handedOver(plan, stage);
+  } catch (error) {
+    new Readiness(stage.word).failed(error, 1);
+    _exit(1);
+  }
+  return settle(plan, files, stage.word, process.pid);
+}
+
+/**
+ * The daemon makes itself at home. Its terminal is the launcher's to speak to.
+ * @param word the descriptor to do that on
+ * @param launcher whom LISTEN_PID may name
+ */
+function settle(plan: Plan, files: Files, word: number, launcher: number): Daemon {
+  const { pidfile, redirection } = files;
   const readiness = new Readiness(word);
   try {
     setUp(plan, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
-    const { descriptors } = addon.loopHandles();
-    closeInherited(
-      new Set([...plan.keepFds, ...descriptors, ...listenDescriptors(process.env, launcher)]),
-    );
+    const own = [word, pidfile?.fd ?? word, ...addon.loopHandles().descriptors];
+    closeInherited(new Set([...own, ...keptDescriptors(plan, launcher)]));
     resetSignals();
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
@@ -95,21 +123,39 @@ function inForeground(plan: Plan): Daemon {
 }
 
 /** What can fail for reasons of the user's, before anything has changed. */
-function openFiles(plan: Plan): { pidfile: Pidfile | undefined; redirection: Redirection } {
+function openFiles(plan: Plan): Files {
   // First: a start that comes second must not touch the log.
   const pidfile = plan.pidfile && Pidfile.acquire(plan.pidfile.file, plan.pidfile);
   try {
-    return { pidfile, redirection: new Redirection(plan.stdio, plan.umask ?? process.umask()) };
+    return { pidfile, redirection: Redirection.open(plan.stdio, plan.umask ?? process.umask()) };
   } catch (error) {
     pidfile?.abandon();
     throw error;
   }
 }
 
+/** What {@link openFiles} of the launcher has opened. */
+function handedOver(plan: Plan, stage: Stage): Files {
+  const pidfile =
+    plan.pidfile === undefined || stage.pidfile === undefined
+      ? undefined
+      : Pidfile.adopt(stage.pidfile, plan.pidfile.file);
+  return { pidfile, redirection: new Redirection(stage.stdio) };
+}
+
 /** Writes this process into the pidfile, and removes that when it exits. */
 function claim(pidfile: Pidfile): void {
   pidfile.write();
   process.on('exit', () => pidfile.remove());
+}
+
+/** What was inherited and is to stay. */
+function keptDescriptors(plan: Plan, launcher: number): Set<number> {
+  return new Set([...plan.keepFds, ...listenDescriptors(process.env, launcher)]);
+}
+
+function surroundings(): Surroundings {
+  return { cwd: process.cwd(), pid: process.pid, env: process.env };
 }
 
 function setUp(plan: Plan, redirection: Redirection): void {

@@ -14,6 +14,13 @@ export function listenDescriptors(
   return Array.from({ length: count }, (_, index) => 3 + index);
 }
 
+/** Inherited descriptors that a new image would inherit as well, and that nobody asked for. */
+export function unwanted(keep: ReadonlySet<number>): number[] {
+  return openDescriptors()
+    .filter(({ fd, closeOnExec }) => !closeOnExec && !keep.has(fd))
+    .map(({ fd }) => fd);
+}
+
 /** Closes what was inherited and points what is a terminal at /dev/null. */
 export function closeInherited(keep: ReadonlySet<number>): void {
   for (const descriptor of openDescriptors()) {

@@ -67,6 +67,12 @@ export interface DaemonizeOptions {
    * service manager asks for it: NOTIFY_SOCKET is set, or this is process 1.
    */
   detach?: 'auto' | 'always' | 'never';
+  /**
+   * How the daemon comes to be: `'fork'` copies this process, which goes on where it is; `'exec'`
+   * runs the program again from its start, in a fresh image, until this call is reached, and returns
+   * there. `'auto'` (default) is fork where {@link forkSupport} says that it works, else exec.
+   */
+  engine?: 'auto' | 'fork' | 'exec';
   /** How long other threads have to come to rest for the fork, in ms. Default 5000. */
   quiesceTimeout?: number;
 }
@@ -81,6 +87,7 @@ export type Target =
 /** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
 export interface Plan {
   detach: boolean;
+  engine: 'auto' | 'fork' | 'exec';
   cwd: string | undefined;
   umask: number | undefined;
   stdio: readonly [stdin: Target, stdout: Target, stderr: Target];
@@ -116,6 +123,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
   ready: true,
   readyTimeout: true,
   detach: true,
+  engine: true,
   quiesceTimeout: true,
 };
 
@@ -142,6 +150,7 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
   const { umask } = options;
   return {
     detach: detached,
+    engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
     cwd: directory(options.cwd ?? '/', surroundings.cwd),
     umask: umask === 'keep' ? undefined : integer(umask ?? 0o027, 'options.umask', 0, 0o777),
     stdio: [

@@ -8,25 +8,37 @@ import type { Target } from './options.js';
 /** Descriptors above 2, ready to be moved onto 0-2. */
 export class Redirection implements Disposable {
   /** For each of fd 0-2 what to put there; undefined: leave it. */
-  readonly #sources: (number | undefined)[] = [];
+  readonly #sources: (number | undefined)[];
   readonly #created: string[] = [];
   readonly #emptied: number[] = [];
+
+  /** @param sources opened before; {@link Redirection.open} opens them */
+  constructor(sources: (number | undefined)[] = []) {
+    this.#sources = sources;
+  }
 
   /**
    * Opens all targets.
    * @param umask the daemon's, for the mode of files it creates
    * @throws the error of open(2) with the path, after undoing what was done
    */
-  constructor(stdio: readonly Target[], umask: number) {
+  static open(stdio: readonly Target[], umask: number): Redirection {
+    const redirection = new Redirection();
     try {
       const opened = new Map<string, number>();
       for (const [fd, target] of stdio.entries()) {
-        this.#sources.push(this.#open(target, fd, umask, opened));
+        redirection.#sources.push(redirection.#open(target, fd, umask, opened));
       }
+      return redirection;
     } catch (error) {
-      this.abandon();
+      redirection.abandon();
       throw error;
     }
+  }
+
+  /** What will be put onto fd 0-2; undefined: nothing. */
+  get descriptors(): readonly (number | undefined)[] {
+    return this.#sources;
   }
 
   #open(
@@ -115,5 +127,5 @@ export function reopen(stdio: readonly Target[], umask: number): void {
   const logs = stdio.map<Target>((target, fd) =>
     fd > 0 && target.kind === 'file' ? { ...target, append: true } : { kind: 'keep' },
   );
-  new Redirection(logs, umask).apply();
+  Redirection.open(logs, umask).apply();
 }

@@ -94,7 +94,8 @@ export class Pidfile implements Disposable {
     const file = resolve(text(path, 'path'));
     setCloseOnExec(descriptor(fd), true);
     if (!leadsTo(file, fd)) throw posixError(-os.errno.ENOENT, 'adopt', file);
-    return new Pidfile(file, fd, false);
+    // An empty one names nobody; the process that locked it has created it, most likely.
+    return new Pidfile(file, fd, fstatSync(fd).size === 0);
   }
 
   /**

@@ -16,6 +16,24 @@ export interface OpenDescriptor {
   object: string;
 }
 
+/** The process that the exec engine makes: native/exec/exec.h. */
+export interface LaunchRequest {
+  path: string;
+  argv: string[];
+  /** Where it starts; '': here. */
+  cwd: string;
+  /** The name of the stage's variable, and the part of its value that is known already. */
+  variable: string;
+  descriptors: string;
+  kept: number[];
+  /** Those of fd 0-2 that lead to `nothing` at first, a descriptor of /dev/null. */
+  silent: number[];
+  nothing: number;
+  closed: number[];
+  /** Closed in the launcher once the new image runs. */
+  released: number[];
+}
+
 export interface Addon {
   getpid(): number;
   setsid(): number;
@@ -61,6 +79,10 @@ export interface Addon {
   forkSupport(): string;
   openDescriptors(): OpenDescriptor[] | number;
   ignoredSignals(): number[];
+  launch(
+    request: LaunchRequest,
+    readyTimeoutMs: number,
+  ): [errno: number, sentence: string, call: string];
   loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };
 }
 

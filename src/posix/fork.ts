@@ -65,9 +65,15 @@ export function forkSupport(): { supported: true } | { supported: false; reason:
 
 function refusal([errno, sentence]: Refusal, name: string): Error {
   // Asked only now: to load node:worker_threads takes as long as the fork.
+  refuseWorkers(name);
+  return posixError(errno, 'fork', undefined, sentence);
+}
+
+/** @throws ERR_NOT_MAIN_THREAD */
+export function refuseWorkers(name: string): void {
   const { isMainThread } = process.getBuiltinModule('node:worker_threads');
-  if (isMainThread) return posixError(errno, 'fork', undefined, sentence);
-  return Object.assign(new Error(`${name}() works from the main thread only, not from a Worker`), {
+  if (isMainThread) return;
+  throw Object.assign(new Error(`${name}() works from the main thread only, not from a Worker`), {
     code: 'ERR_NOT_MAIN_THREAD',
   });
 }

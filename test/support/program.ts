@@ -34,12 +34,15 @@ export interface Ended extends Exit {
   pid: number;
 }
 
-/** In front of every inline program. */
+/** In front of every inline program. DOUBLEFORK_ENGINE runs a whole suite with that engine. */
 const PRELUDE = `
 import * as doublefork from 'doublefork';
 import * as posix from 'doublefork/posix';
 import * as fs from 'node:fs';
-const { daemonize, fork } = doublefork;
+const { fork } = doublefork;
+const engine = process.env.DOUBLEFORK_ENGINE;
+const daemonize = (options = {}) =>
+  doublefork.daemonize(engine && options ? { engine, ...options } : options);
 const report = (value) => fs.writeSync(3, JSON.stringify(value ?? null) + '\\n');
 `;
 

@@ -6,6 +6,7 @@ import { constants, readFileSync, statSync, symlinkSync, writeFileSync } from 'n
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { testContinuing } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node, root } from '../../support/node.js';
 import { descriptors, status } from '../../support/processes.js';
@@ -36,7 +37,7 @@ function fromShell(redirections: string, source: string): Running<unknown> {
 const literal = (value: unknown) => JSON.stringify(value);
 
 describe('C5', () => {
-  test('C5 inherited descriptors are closed, low and high ones', async () => {
+  testContinuing('C5 inherited descriptors are closed, low and high ones', async () => {
     const planted = [4, 5, 42, 900];
     const program = fromShell(
       planted.map((fd) => `${fd}</etc/passwd`).join(' '),
@@ -81,7 +82,7 @@ describe('C5', () => {
     });
   });
 
-  test("C5 the program's own descriptors stay open, and only they", async () => {
+  testContinuing("C5 the program's own descriptors stay open, and only they", async () => {
     const program = fromShell(
       '9</etc/group',
       `
@@ -119,25 +120,28 @@ describe('C5', () => {
     });
   });
 
-  test("C5 an inherited number that the program has used again is the program's", async () => {
-    const program = fromShell(
-      '5</etc/passwd 6</etc/passwd',
-      `
+  testContinuing(
+    "C5 an inherited number that the program has used again is the program's",
+    async () => {
+      const program = fromShell(
+        '5</etc/passwd 6</etc/passwd',
+        `
         fs.closeSync(5);
         const own = fs.openSync('/etc/group');
         daemonize({ keepFds: [3] });
         report(own);
         ${STAY}
       `,
-    );
-    expect(await program.report()).toBe(5);
-    await inspect(program, (pid) => {
-      expect(descriptors(pid).get(5)?.target).toBe('/etc/group');
-      expect(descriptors(pid).has(6)).toBe(false);
-    });
-  });
+      );
+      expect(await program.report()).toBe(5);
+      await inspect(program, (pid) => {
+        expect(descriptors(pid).get(5)?.target).toBe('/etc/group');
+        expect(descriptors(pid).has(6)).toBe(false);
+      });
+    },
+  );
 
-  test('C5 no descriptor refers to a terminal', async () => {
+  testContinuing('C5 no descriptor refers to a terminal', async () => {
     const terminal = Terminal.start(
       `
         console.log('out');

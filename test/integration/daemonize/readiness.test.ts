@@ -412,7 +412,7 @@ describe('daemon.reopenLogs()', () => {
     const out = join(folder, 'out');
     const error = join(folder, 'gone', 'error');
     const { reports } = await run(`
-      fs.mkdirSync(${literal(join(folder, 'gone'))});
+      fs.mkdirSync(${literal(join(folder, 'gone'))}, { recursive: true });
       const daemon = daemonize({ keepFds: [3], stdout: ${literal(out)}, stderr: ${literal(error)} });
       fs.renameSync(${literal(out)}, ${literal(`${out}.1`)});
       fs.rmSync(${literal(join(folder, 'gone'))}, { recursive: true });

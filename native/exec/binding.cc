@@ -1,0 +1,112 @@
+// The exec engine's face to JavaScript: launch.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "detach/launcher.h"
+#include "exec/exec.h"
+#include "exec/exports.h"
+
+extern "C" char** environ;
+
+namespace doublefork {
+namespace {
+
+template <typename T>
+std::vector<T> List(const Napi::Value& value);
+
+template <>
+std::vector<int> List(const Napi::Value& value) {
+  const Napi::Array array = value.As<Napi::Array>();
+  std::vector<int> numbers(array.Length());
+  for (uint32_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = array.Get(i).As<Napi::Number>().Int32Value();
+  }
+  return numbers;
+}
+
+template <>
+std::vector<std::string> List(const Napi::Value& value) {
+  const Napi::Array array = value.As<Napi::Array>();
+  std::vector<std::string> texts(array.Length());
+  for (uint32_t i = 0; i < texts.size(); ++i) texts[i] = array.Get(i).As<Napi::String>();
+  return texts;
+}
+
+bool StartsWith(const char* text, const std::string& start) {
+  return strncmp(text, start.c_str(), start.size()) == 0;
+}
+
+// What the process has now, byte for byte, with the stage, and with LISTEN_PID (sd_listen_fds(3))
+// naming the new process where it named this one.
+void FillEnvironment(Image& image, const std::string& variable, const std::string& stage) {
+  const std::string stage_name = variable + "=";
+  const std::string listen_name = "LISTEN_PID=";
+  const std::string own = listen_name + std::to_string(getpid());
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (StartsWith(*entry, stage_name)) continue;
+    if (own == *entry) {
+      image.with_pid.push_back(listen_name);
+    } else {
+      image.environment.push_back(*entry);
+    }
+  }
+  image.with_pid.push_back(stage_name + stage + ":");
+}
+
+Napi::Value Refusal(Napi::Env env, const Failure& failure) {
+  Napi::Array triple = Napi::Array::New(env, 3);
+  triple.Set(0u, -failure.error);
+  triple.Set(1u, failure.what == nullptr ? "" : failure.what);
+  triple.Set(2u, failure.call);
+  return triple;
+}
+
+// The word's descriptor and the pipe's inode, so that a variable left over from elsewhere cannot
+// make the new image write into something else.
+std::string Stage(int word, const std::string& descriptors) {
+  struct stat pipe = {};
+  fstat(word, &pipe);
+  return std::to_string(pipe.st_ino) + ":" + std::to_string(word) + ":" + descriptors;
+}
+
+// launch({ path, argv, variable, ... }, readyTimeoutMs), see LaunchRequest in src/posix/addon.ts ->
+// a refusal [-errno, sentence, function], or nothing ever: the launcher waits and exits.
+Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
+  const Napi::Object request = info[0].As<Napi::Object>();
+  Failure failure;
+  Launcher launcher;
+  if (launcher.error() != 0) {
+    failure.Set(launcher.error(), "pipe");
+    return Refusal(info.Env(), failure);
+  }
+  launcher.CatchSignals();
+
+  Image image;
+  image.path = request.Get("path").As<Napi::String>();
+  image.cwd = request.Get("cwd").As<Napi::String>();
+  image.arguments = List<std::string>(request.Get("argv"));
+  image.kept = List<int>(request.Get("kept"));
+  image.kept.push_back(launcher.word_descriptor());
+  image.silent = List<int>(request.Get("silent"));
+  image.closed = List<int>(request.Get("closed"));
+  image.null = request.Get("nothing").As<Napi::Number>();
+  FillEnvironment(image, request.Get("variable").As<Napi::String>(),
+                  Stage(launcher.word_descriptor(), request.Get("descriptors").As<Napi::String>()));
+
+  const std::vector<int> released = List<int>(request.Get("released"));
+  const pid_t daemon = Launch(image, failure);
+  if (daemon < 0) return Refusal(info.Env(), failure);
+  for (int fd : released) close(fd);
+  launcher.Await(daemon, info[1].As<Napi::Number>());
+}
+
+}  // namespace
+
+void ExportExec(Napi::Object exports) {
+  exports.Set("launch", Napi::Function::New(exports.Env(), LaunchBinding, "launch"));
+}
+
+}  // namespace doublefork

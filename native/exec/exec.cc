@@ -1,0 +1,183 @@
+// fork, setsid, fork, execve: daemon(7), steps 5 to 8.
+//
+// Between fork and execve only async-signal-safe calls: of all threads only the caller's is there,
+// and the locks that others held stay locked.
+#include "exec/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace doublefork {
+namespace {
+
+// Digits of a process id, and the NUL behind them.
+constexpr size_t kPidRoom = 12;
+
+// What the new processes tell the launcher: who the daemon is, and what went wrong.
+struct Word {
+  pid_t daemon = 0;
+  Failure failure;
+};
+
+// Closed by execve: its end of file says that the new image runs.
+class Report {
+ public:
+  explicit Report(Failure& failure) {
+    if (pipe(fds_) < 0) {
+      failure.Set(errno, "pipe");
+      return;
+    }
+    for (int fd : fds_) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  ~Report() {
+    for (int fd : fds_) Close(fd);
+  }
+  Report(const Report&) = delete;
+  Report& operator=(const Report&) = delete;
+
+  void Send(const Word& word) {
+    // A pipe takes this little at once. Nobody is there to hear if it does not.
+    if (write(fds_[1], &word, sizeof word) < 0) return;
+  }
+  // Until all writers are gone.
+  void Receive(Word& all) {
+    Close(fds_[1]);
+    Word word;
+    for (;;) {
+      const ssize_t got = read(fds_[0], &word, sizeof word);
+      if (got < 0 && errno == EINTR) continue;
+      if (got != sizeof word) return;
+      if (word.daemon != 0) all.daemon = word.daemon;
+      if (word.failure.error != 0) all.failure = word.failure;
+    }
+  }
+
+ private:
+  static void Close(int& fd) {
+    if (fd >= 0) close(fd);
+    fd = -1;
+  }
+
+  int fds_[2] = {-1, -1};
+};
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& string : strings) pointers.push_back(string.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+void WriteNumber(char* at, pid_t number) {
+  char digits[kPidRoom];
+  int count = 0;
+  do digits[count++] = static_cast<char>('0' + number % 10);
+  while ((number /= 10) > 0);
+  while (count > 0) *at++ = digits[--count];
+  *at = '\0';
+}
+
+// What the launcher blocks and Node ignores (SIGPIPE, SIGXFSZ), and what nohup(1) or a shell had
+// ignored before it, is none of the new image's.
+void ResetSignals() {
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; ++number) sigaction(number, &action, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void PassOn(int fd) { fcntl(fd, F_SETFD, 0); }
+
+// Node marks even inherited descriptors as close-on-exec when it starts:
+// uv_disable_stdio_inheritance.
+void ArrangeDescriptors(const Image& image) {
+  for (int fd : image.closed) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  for (int fd = 0; fd <= 2; ++fd) PassOn(fd);
+  for (int fd : image.silent) dup2(image.null, fd);
+  for (int fd : image.kept) PassOn(fd);
+}
+
+// Pointers into an Image, as execve wants them.
+struct Vectors {
+  explicit Vectors(Image& image)
+      : arguments(Pointers(image.arguments)), environment(Pointers(image.environment)) {
+    environment.pop_back();
+    for (std::string& text : image.with_pid) {
+      const size_t length = text.size();
+      text.append(kPidRoom, '\0');
+      environment.push_back(text.data());
+      pid_slots.push_back(text.data() + length);
+    }
+    environment.push_back(nullptr);
+  }
+
+  std::vector<char*> arguments;
+  std::vector<char*> environment;
+  std::vector<char*> pid_slots;
+};
+
+[[noreturn]] void RunDaemon(const Image& image, const Vectors& vectors, Report& report) {
+  for (char* slot : vectors.pid_slots) WriteNumber(slot, getpid());
+  ResetSignals();
+  ArrangeDescriptors(image);
+  Word word;
+  if (!image.cwd.empty() && chdir(image.cwd.c_str()) < 0) {
+    word.failure.Set(errno, "chdir");
+  } else {
+    execve(image.path.c_str(), vectors.arguments.data(), vectors.environment.data());
+    word.failure.Set(errno, "execve");
+  }
+  report.Send(word);
+  _exit(1);
+}
+
+[[noreturn]] void RunIntermediate(const Image& image, const Vectors& vectors, Report& report) {
+  Word word;
+  if (setsid() < 0) {
+    word.failure.Set(errno, "setsid");
+  } else if ((word.daemon = fork()) == 0) {
+    RunDaemon(image, vectors, report);
+  } else if (word.daemon < 0) {
+    word.daemon = 0;
+    word.failure.Set(errno, "fork");
+  }
+  report.Send(word);
+  _exit(0);
+}
+
+void Reap(pid_t pid) {
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+pid_t Launch(Image& image, Failure& failure) {
+  const Vectors vectors(image);
+  Report report(failure);
+  if (failure.error != 0) return -1;
+  const pid_t intermediate = fork();
+  if (intermediate < 0) {
+    failure.Set(errno, "fork");
+    return -1;
+  }
+  if (intermediate == 0) RunIntermediate(image, vectors, report);
+  Word word;
+  report.Receive(word);
+  Reap(intermediate);
+  if (word.failure.error == 0) {
+    if (word.daemon != 0) return word.daemon;
+    word.failure.Set(ECHILD, "fork", "the intermediate process was killed");
+  }
+  // It is this process's child if this is a subreaper, and init's if not.
+  if (word.daemon != 0) Reap(word.daemon);
+  failure = word.failure;
+  return -1;
+}
+
+}  // namespace doublefork

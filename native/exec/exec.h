@@ -1,0 +1,36 @@
+// The second way to make a daemon: fork, setsid, fork, execve. A fresh image runs the program from
+// its start until the call that made it is reached again.
+#ifndef DOUBLEFORK_EXEC_EXEC_H_
+#define DOUBLEFORK_EXEC_EXEC_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "detach/failure.h"
+
+namespace doublefork {
+
+// Everything that the new process needs, ready before the fork: behind it nothing may be allocated.
+struct Image {
+  std::string path;
+  std::string cwd;  // empty: where the launcher is
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  // The new process writes its own id behind these `NAME=...` texts, which have room for it.
+  std::vector<std::string> with_pid;
+  // Descriptors that it keeps, beside 0-2, and those of 0-2 that lead nowhere until it says so.
+  std::vector<int> kept;
+  std::vector<int> silent;
+  // Inherited descriptors that it does not keep.
+  std::vector<int> closed;
+  int null = -1;  // open on /dev/null
+};
+
+// The new process's id, or -1 with the reason, and then nothing of it is left.
+pid_t Launch(Image& image, Failure& failure);
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_EXEC_EXEC_H_

@@ -1,0 +1,66 @@
+// The two ways to make a daemon, behind one face. What comes before and after is the same for both,
+// and written in daemonize.ts.
+
+import type { Pidfile } from '../pidfile/pidfile.js';
+import { addon } from '../posix/addon.js';
+import { close } from '../posix/descriptor.js';
+import { posixError } from '../posix/errors.js';
+import { detach, forkSupport, refuseWorkers } from '../posix/fork.js';
+import { unwanted } from './descriptors.js';
+import { sameImage } from './image.js';
+import type { Plan } from './options.js';
+import { openNull, type Redirection } from './redirect.js';
+import { format, VARIABLE } from './stage.js';
+
+/** What the launcher has opened for the daemon. */
+export interface Files {
+  pidfile: Pidfile | undefined;
+  redirection: Redirection;
+}
+
+/**
+ * Makes the daemon, a grandchild in a session of its own. In the launcher it returns never: it waits
+ * there and exits; or throws, with nothing changed, if there is no daemon.
+ * @param kept descriptors that were inherited and are to stay
+ * @returns in the daemon, the descriptor on which to speak to the launcher
+ */
+export type Engine = (plan: Plan, files: Files, kept: ReadonlySet<number>) => number;
+
+/** Copies the process: the daemon goes on from here, with everything that was loaded. */
+const fork: Engine = (plan) => detach(plan.quiesceTimeout, plan.readyTimeout);
+
+/** Runs the program again from its start; the daemon arrives in daemonize() with a {@link Stage}. */
+const exec: Engine = (plan, { redirection, pidfile }, kept) => {
+  refuseWorkers('daemonize');
+  const { path, argv, cwd } = sameImage();
+  const handedOver = [...redirection.descriptors, pidfile?.fd];
+  const nothing = openNull();
+  const [errno, sentence, call] = addon.launch(
+    {
+      path,
+      argv,
+      cwd: cwd ?? '',
+      variable: VARIABLE,
+      descriptors: format(handedOver),
+      kept: [...kept, ...handedOver.filter((fd) => fd !== undefined)],
+      closed: unwanted(kept),
+      // The launcher has printed what the program prints before it calls daemonize(). Not so for
+      // stderr: an exception on the way there is for the user to see.
+      silent: [0, 1].filter((fd) => redirection.descriptors[fd] !== undefined),
+      nothing,
+      // The event loop turns no more; the daemon is to find its own ports free when it gets there.
+      released: addon.loopHandles().descriptors.filter((fd) => fd > 2),
+    },
+    plan.readyTimeout,
+  );
+  close(nothing);
+  const paths: Record<string, string | undefined> = { execve: path, chdir: cwd };
+  throw posixError(errno, call, paths[call], sentence || undefined);
+};
+
+const engines: Readonly<Record<'fork' | 'exec', Engine>> = { fork, exec };
+
+/** The engine that was asked for; 'auto' is fork where that works. */
+export function chooseEngine(name: 'auto' | 'fork' | 'exec'): Engine {
+  return engines[name === 'auto' ? (forkSupport().supported ? 'fork' : 'exec') : name];
+}

@@ -1,0 +1,65 @@
+// How to run this program again, from its start.
+
+import { constants as os } from 'node:os';
+import { posixError } from '../posix/errors.js';
+
+// As they were: programs take words out of process.argv as they understand them, and move elsewhere.
+const { argv0 } = process;
+const argv = [...process.argv];
+const execArgv = [...process.execArgv];
+const cwd = workingDirectory();
+
+/** What execve(2) needs, and where. */
+export interface Image {
+  path: string;
+  argv: string[];
+  /** Where the program was started; undefined: here. */
+  cwd: string | undefined;
+}
+
+function workingDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    // It was removed. Then the new image starts there as well.
+    return undefined;
+  }
+}
+
+/**
+ * Node's own options, the program and its arguments, unchanged.
+ * @throws ENOTSUP if the program came from a place that cannot be read again
+ */
+export function sameImage(): Image {
+  return {
+    path: process.execPath,
+    argv: [argv0, ...words()],
+    cwd: cwd === workingDirectory() ? undefined : cwd,
+  };
+}
+
+function words(): string[] {
+  const { _eval: code } = process as { _eval?: string };
+  // A single executable application holds its script; argv[1] is its own path once more.
+  if (isSingleExecutable()) return argv.slice(2);
+  if (code !== undefined) {
+    const given = execArgv.some((option) => option === code || option.endsWith(`=${code}`));
+    if (!given) throw unrepeatable('its text came from standard input, which has been read');
+    return [...execArgv, '--', ...argv.slice(1)];
+  }
+  if (argv[1] === undefined) throw unrepeatable('there is no script: Node reads commands');
+  return [...execArgv, ...argv.slice(1)];
+}
+
+function isSingleExecutable(): boolean {
+  return process.getBuiltinModule('node:sea')?.isSea() === true;
+}
+
+function unrepeatable(reason: string): Error {
+  return posixError(
+    -os.errno.ENOTSUP,
+    'daemonize',
+    undefined,
+    `the exec engine cannot run this program again: ${reason}. Put it into a file`,
+  );
+}

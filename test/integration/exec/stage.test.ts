@@ -1,0 +1,142 @@
+// How a new image knows that it is the daemon, and what else cannot make it believe so.
+
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../support/folder.js';
+import { node } from '../../support/node.js';
+import { stat } from '../../support/processes.js';
+import { inline, launch, run, start } from '../../support/program.js';
+
+const env = { DOUBLEFORK_ENGINE: 'exec' };
+
+/** A shell that puts its own id, which node keeps, into the variable. */
+function forged(value: string, source: string) {
+  return launch(
+    'bash',
+    ['-c', `DOUBLEFORK_STAGE=${value} exec "$@"`, 'bash', node, ...inline(source)],
+    { env },
+  );
+}
+
+describe('stage', () => {
+  test('nothing of it is left in the daemon, nor in what is started before the call', async () => {
+    const { code, reports } = await run(
+      `
+        import { execFileSync } from 'node:child_process';
+        const look = () => ({
+          own: process.env.DOUBLEFORK_STAGE,
+          child: execFileSync('/bin/sh', ['-c', 'echo $DOUBLEFORK_STAGE; ls /proc/self/fd'], {
+            encoding: 'utf8',
+          }).split('\\n').slice(0, -1),
+        });
+        const before = look();
+        daemonize({ keepFds: [3], log: '/dev/null', pidfile: process.argv[1] });
+        report({ before, after: look() });
+      `,
+      { env, args: [join(temporaryFolder(), 'pid')] },
+    );
+    expect(code).toBe(0);
+    const { before, after } = reports[0];
+    for (const { own, child } of [before, after]) {
+      expect(own).toBeUndefined();
+      expect(child[0]).toBe('');
+      // 0-2, and the folder that is being listed.
+      expect(child.slice(1)).toHaveLength(4);
+    }
+  });
+
+  test.each([
+    ['garbage', '"nonsense"'],
+    ['numbers out of range', '"1:99999999999:0:1:2::$$"'],
+    ['a closed descriptor', '"1:99:0:1:2::$$"'],
+    ['a descriptor that is no pipe', '"$(stat -Lc %i /etc/passwd):9:0:1:2::$$" 9</etc/passwd'],
+    ['a pipe with another inode', '"1:3:0:1:2::$$"'],
+    ['the id of another process', '"$(stat -Lc %i /proc/self/fd/3):3:0:1:2::1"'],
+  ])('a forged variable is ignored: %s', async (_, value) => {
+    const { code, reports, pid } = await forged(
+      value,
+      `daemonize({ keepFds: [3] }); report({ pid: process.pid, stage: process.env.DOUBLEFORK_STAGE });`,
+    ).ended;
+    expect(code).toBe(0);
+    expect(reports).toHaveLength(1);
+    expect(reports[0].pid).not.toBe(pid);
+    expect(reports[0].stage).toBeUndefined();
+  });
+
+  test('each of a family gets its own daemon: a launcher, its children, the daemon of a daemon', async () => {
+    // xdaemon counts generations in a variable: there a second child skips its own call.
+    const { code, reports } = await run(
+      `
+        import { spawn, spawnSync } from 'node:child_process';
+        const name = process.argv[1] ?? 'root';
+        const again = (child) =>
+          spawnSync(process.execPath, [...process.execArgv, '--', child], {
+            stdio: ['ignore', 'inherit', 'inherit', 3],
+          }).status;
+        const before = process.pid;
+        const early = name === 'root' ? [again('early-1'), again('early-2')] : [];
+        const daemon = daemonize({ keepFds: [3], cwd: 'keep' });
+        report({ name, detached: daemon.detached, session: posix.getsid(), early });
+        if (name === 'root') report({ late: [again('late-1'), again('late-2')] });
+      `,
+      { env },
+    );
+    expect(code).toBe(0);
+    const names = reports.flatMap(({ name }) => name ?? []);
+    // The exec engine runs what stands before the call twice, in launcher and daemon.
+    expect(names.sort()).toEqual(
+      ['early-1', 'early-1', 'early-2', 'early-2', 'late-1', 'late-2', 'root'].sort(),
+    );
+    expect(reports.every(({ detached }) => detached ?? true)).toBe(true);
+    expect(reports.find(({ name }) => name === 'root').early).toEqual([0, 0]);
+    expect(reports.find(({ late }) => late).late).toEqual([0, 0]);
+    const sessions = reports.flatMap(({ session }) => session ?? []);
+    expect(new Set(sessions).size).toBe(sessions.length);
+  });
+
+  test('a second call is refused', async () => {
+    const { reports } = await run(
+      `
+        daemonize({ keepFds: [3] });
+        try { daemonize(); } catch (error) { report(error.code); }
+      `,
+      { env },
+    );
+    expect(reports).toEqual(['ERR_ALREADY_DAEMON']);
+  });
+
+  test('inherited descriptors are closed in the new image, low and high ones', async () => {
+    const program = launch(
+      'bash',
+      ['-c', 'exec "$@" 5</etc/passwd 42</etc/passwd 900</etc/group', 'bash', node].concat(
+        inline(`
+          const list = () => fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+            try { return fs.readlinkSync('/proc/self/fd/' + fd); } catch { return []; }
+          });
+          daemonize({ keepFds: [3, 900] });
+          report(list().filter((path) => path.startsWith('/etc/')));
+        `),
+      ),
+      { env },
+    );
+    expect((await program.ended).reports).toEqual([['/etc/group']]);
+  });
+
+  test('a port that the program opens before the call is free for the daemon', async () => {
+    const program = start(
+      `
+        import { createServer } from 'node:net';
+        import { once } from 'node:events';
+        const port = Number(process.argv[1]);
+        const server = createServer().listen(port, '127.0.0.1');
+        await once(server, 'listening');
+        daemonize({ keepFds: [3] });
+        report(server.address().port);
+        server.close();
+      `,
+      { env, args: [String(20_000 + (process.pid % 10_000))] },
+    );
+    expect((await program.ended).reports).toEqual([20_000 + (process.pid % 10_000)]);
+    expect(stat(program.pid)).toBeUndefined();
+  });
+});
