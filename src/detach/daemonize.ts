@@ -3,12 +3,13 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { Pidfile } from '../pidfile/pidfile.js';
-import { addon } from '../posix/addon.js';
+import { addon, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { _exit } from '../posix/process.js';
 import { Daemon } from './daemon.js';
-import { closeInherited, listenDescriptors } from './descriptors.js';
+import { closeInherited, listenDescriptors, unwanted } from './descriptors.js';
 import { chooseEngine, type Files } from './engine.js';
+import { openDescriptors } from './inherited.js';
 import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
 import { Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
@@ -59,17 +60,19 @@ function inBackground(plan: Plan): Daemon {
   refuseChildren();
   const launcher = process.pid;
   const engine = chooseEngine(plan.engine);
+  const descriptors = openDescriptors();
   const files = openFiles(plan);
   let word: number;
   try {
-    word = engine(plan, files, keptDescriptors(plan, launcher));
+    const kept = keptDescriptors(plan, launcher);
+    word = engine(plan, files, { kept, closed: unwanted(descriptors, kept) });
   } catch (error) {
     files.redirection.abandon();
     files.pidfile?.abandon();
     throw error;
   }
   // From here on this is the daemon.
-  return settle(plan, files, word, launcher);
+  return settle(plan, files, { word, launcher, descriptors });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
@@ -83,15 +86,24 @@ function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
     new Readiness(stage.word).failed(error, 1);
     _exit(1);
   }
-  return settle(plan, files, stage.word, process.pid);
+  return settle(plan, files, {
+    word: stage.word,
+    launcher: process.pid,
+    descriptors: openDescriptors(),
+  });
 }
 
-/**
- * The daemon makes itself at home. Its terminal is the launcher's to speak to.
- * @param word the descriptor to do that on
- * @param launcher whom LISTEN_PID may name
- */
-function settle(plan: Plan, files: Files, word: number, launcher: number): Daemon {
+/** What the daemon has from the process that made it. */
+interface Heritage {
+  /** The descriptor on which to speak to the launcher. */
+  word: number;
+  /** Whom LISTEN_PID may name. */
+  launcher: number;
+  descriptors: readonly OpenDescriptor[];
+}
+
+/** The daemon makes itself at home. Its terminal is the launcher's to speak to. */
+function settle(plan: Plan, files: Files, { word, launcher, descriptors }: Heritage): Daemon {
   const { pidfile, redirection } = files;
   const readiness = new Readiness(word);
   try {
@@ -99,7 +111,7 @@ function settle(plan: Plan, files: Files, word: number, launcher: number): Daemo
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
     const own = [word, pidfile?.fd ?? word, ...addon.loopHandles().descriptors];
-    closeInherited(new Set([...own, ...keptDescriptors(plan, launcher)]));
+    closeInherited(descriptors, new Set([...own, ...keptDescriptors(plan, launcher)]));
     resetSignals();
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
@@ -139,8 +151,8 @@ function handedOver(plan: Plan, stage: Stage): Files {
   const pidfile =
     plan.pidfile === undefined || stage.pidfile === undefined
       ? undefined
-      : Pidfile.adopt(stage.pidfile, plan.pidfile.file);
-  return { pidfile, redirection: new Redirection(stage.stdio) };
+      : Pidfile.adopt(stage.pidfile.fd, plan.pidfile.file, stage.pidfile.created);
+  return { pidfile, redirection: Redirection.adopt(plan.stdio, stage.stdio) };
 }
 
 /** Writes this process into the pidfile, and removes that when it exits. */

@@ -1,7 +1,8 @@
 // Which descriptors the daemon keeps: its own, and the inherited ones that were asked for.
 
+import type { OpenDescriptor } from '../posix/addon.js';
 import { close, dup3, O_CLOEXEC } from '../posix/descriptor.js';
-import { openDescriptors, wasInherited } from './inherited.js';
+import { wasInherited } from './inherited.js';
 import { openNull } from './redirect.js';
 
 /** The sockets that a service manager passed to this process: sd_listen_fds(3). */
@@ -14,16 +15,17 @@ export function listenDescriptors(
   return Array.from({ length: count }, (_, index) => 3 + index);
 }
 
-/** Inherited descriptors that a new image would inherit as well, and that nobody asked for. */
-export function unwanted(keep: ReadonlySet<number>): number[] {
-  return openDescriptors()
-    .filter(({ fd, closeOnExec }) => !closeOnExec && !keep.has(fd))
-    .map(({ fd }) => fd);
+/** Those of the open descriptors that a new image would have as well, though nobody asked for it. */
+export function unwanted(open: readonly OpenDescriptor[], keep: ReadonlySet<number>): number[] {
+  return open.filter(({ fd, closeOnExec }) => !closeOnExec && !keep.has(fd)).map(({ fd }) => fd);
 }
 
-/** Closes what was inherited and points what is a terminal at /dev/null. */
-export function closeInherited(keep: ReadonlySet<number>): void {
-  for (const descriptor of openDescriptors()) {
+/**
+ * Closes what was inherited and points what is a terminal at /dev/null.
+ * @param open what {@link openDescriptors} found, before a chroot(2) took /proc out of sight
+ */
+export function closeInherited(open: readonly OpenDescriptor[], keep: ReadonlySet<number>): void {
+  for (const descriptor of open) {
     const { fd, terminal, closeOnExec } = descriptor;
     if (wasInherited(descriptor) && !keep.has(fd)) close(fd);
     else if (terminal) silence(fd, closeOnExec);

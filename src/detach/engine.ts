@@ -6,7 +6,6 @@ import { addon } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { detach, forkSupport, refuseWorkers } from '../posix/fork.js';
-import { unwanted } from './descriptors.js';
 import { sameImage } from './image.js';
 import type { Plan } from './options.js';
 import { openNull, type Redirection } from './redirect.js';
@@ -18,22 +17,27 @@ export interface Files {
   redirection: Redirection;
 }
 
+/** Descriptors that were inherited: those that stay, and those that do not. */
+export interface Inherited {
+  kept: ReadonlySet<number>;
+  closed: readonly number[];
+}
+
 /**
  * Makes the daemon, a grandchild in a session of its own. In the launcher it returns never: it waits
  * there and exits; or throws, with nothing changed, if there is no daemon.
- * @param kept descriptors that were inherited and are to stay
  * @returns in the daemon, the descriptor on which to speak to the launcher
  */
-export type Engine = (plan: Plan, files: Files, kept: ReadonlySet<number>) => number;
+export type Engine = (plan: Plan, files: Files, inherited: Inherited) => number;
 
 /** Copies the process: the daemon goes on from here, with everything that was loaded. */
 const fork: Engine = (plan) => detach(plan.quiesceTimeout, plan.readyTimeout);
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a {@link Stage}. */
-const exec: Engine = (plan, { redirection, pidfile }, kept) => {
+const exec: Engine = (plan, { redirection, pidfile }, { kept, closed }) => {
   refuseWorkers('daemonize');
   const { path, argv, cwd } = sameImage();
-  const handedOver = [...redirection.descriptors, pidfile?.fd];
+  const handedOver = [...redirection.descriptors, pidfile?.handedOver];
   const nothing = openNull();
   const [errno, sentence, call] = addon.launch(
     {
@@ -42,8 +46,8 @@ const exec: Engine = (plan, { redirection, pidfile }, kept) => {
       cwd: cwd ?? '',
       variable: VARIABLE,
       descriptors: format(handedOver),
-      kept: [...kept, ...handedOver.filter((fd) => fd !== undefined)],
-      closed: unwanted(kept),
+      kept: [...kept, ...handedOver.flatMap((it) => it?.fd ?? [])],
+      closed: [...closed],
       // The launcher has printed what the program prints before it calls daemonize(). Not so for
       // stderr: an exception on the way there is for the user to see.
       silent: [0, 1].filter((fd) => redirection.descriptors[fd] !== undefined),

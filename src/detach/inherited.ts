@@ -5,6 +5,7 @@
 // Node then takes the lowest free numbers for itself, more than there are left of those 16. So what is
 // not Node's own, below the first of its own above 15, was there before it.
 
+import { constants as os } from 'node:os';
 import { addon, type OpenDescriptor } from '../posix/addon.js';
 import { checked } from '../posix/errors.js';
 
@@ -13,15 +14,15 @@ const MARKED = 16;
 
 /** Open descriptors above 2. */
 export function openDescriptors(): OpenDescriptor[] {
-  return checked(addon.openDescriptors(), 'opendir');
+  const open = addon.openDescriptors();
+  // No /proc. There is no fork then, and the other engine asks the kernel to close all.
+  return open === -os.errno.ENOENT ? [] : checked(open, 'opendir');
 }
 
 function marked(): ReadonlyMap<number, string> {
   const found = new Map<number, string>();
   if (process.platform !== 'linux') return found;
-  const open = addon.openDescriptors();
-  // No /proc: there is no fork then either, and the refusal says so.
-  if (typeof open === 'number') return found;
+  const open = openDescriptors();
   const pipes = new Map<string, number>();
   let next = MARKED;
   for (const { fd, object } of open.sort((a, b) => a.fd - b.fd)) {

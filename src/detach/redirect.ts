@@ -5,17 +5,21 @@ import { closeSync, constants, fchmodSync, ftruncateSync, unlinkSync } from 'nod
 import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
 import type { Target } from './options.js';
 
+/** A descriptor, and whether its file was created for the daemon. */
+export interface HandedOver {
+  fd: number;
+  created: boolean;
+}
+
+type FileLog = Extract<Target, { kind: 'file' }>;
+
 /** Descriptors above 2, ready to be moved onto 0-2. */
 export class Redirection implements Disposable {
   /** For each of fd 0-2 what to put there; undefined: leave it. */
-  readonly #sources: (number | undefined)[];
-  readonly #created: string[] = [];
+  readonly #sources: (number | undefined)[] = [];
+  /** By path, the descriptor of a file that was not there before. */
+  readonly #created = new Map<string, number>();
   readonly #emptied: number[] = [];
-
-  /** @param sources opened before; {@link Redirection.open} opens them */
-  constructor(sources: (number | undefined)[] = []) {
-    this.#sources = sources;
-  }
 
   /**
    * Opens all targets.
@@ -36,9 +40,33 @@ export class Redirection implements Disposable {
     }
   }
 
+  /** What another process has opened, and handed over with its {@link descriptors}. */
+  static adopt(
+    stdio: readonly Target[],
+    handedOver: readonly (HandedOver | undefined)[],
+  ): Redirection {
+    const redirection = new Redirection();
+    for (const [fd, target] of stdio.entries()) {
+      const source = handedOver[fd];
+      redirection.#sources.push(source?.fd);
+      if (source !== undefined && target.kind === 'file' && fd !== 0) {
+        redirection.#note(source.fd, target, source.created);
+      }
+    }
+    return redirection;
+  }
+
   /** What will be put onto fd 0-2; undefined: nothing. */
-  get descriptors(): readonly (number | undefined)[] {
-    return this.#sources;
+  get descriptors(): readonly (HandedOver | undefined)[] {
+    const created = new Set(this.#created.values());
+    return this.#sources.map((fd) =>
+      fd === undefined ? undefined : { fd, created: created.has(fd) },
+    );
+  }
+
+  #note(fd: number, { path, append }: FileLog, created: boolean): void {
+    if (created) this.#created.set(path, fd);
+    if (!append) this.#emptied.push(fd);
   }
 
   #open(
@@ -60,12 +88,10 @@ export class Redirection implements Disposable {
         const key = `${target.path}\0${target.mode}\0${target.append}`;
         const known = fd === 0 ? undefined : opened.get(key);
         if (known !== undefined) return dup(known);
-        const file = fd === 0 ? { fd: openInput(target.path) } : openLog(target, umask);
-        if ('created' in file && file.created) this.#created.push(target.path);
-        if (fd !== 0) {
-          opened.set(key, file.fd);
-          if (!target.append) this.#emptied.push(file.fd);
-        }
+        if (fd === 0) return openInput(target.path);
+        const file = openLog(target, umask);
+        this.#note(file.fd, target, file.created);
+        opened.set(key, file.fd);
         return file.fd;
       }
     }
@@ -83,7 +109,7 @@ export class Redirection implements Disposable {
   /** Closes them, and removes the files that were created for this. */
   abandon(): void {
     this[Symbol.dispose]();
-    for (const path of this.#created) unlinkSync(path);
+    for (const path of this.#created.keys()) unlinkSync(path);
   }
 
   [Symbol.dispose](): void {
@@ -102,10 +128,7 @@ function openInput(path: string): number {
 }
 
 /** Opens a file to write to, behind what it holds; creates it with exactly the mode asked for. */
-function openLog(
-  { path, mode }: Extract<Target, { kind: 'file' }>,
-  umask: number,
-): { fd: number; created: boolean } {
+function openLog({ path, mode }: FileLog, umask: number): { fd: number; created: boolean } {
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY | O_CLOEXEC;
   try {
     const fd = open(path, flags | constants.O_CREAT | constants.O_EXCL, 0o600);

@@ -1,12 +1,13 @@
 // How the exec engine's new image learns that it is the daemon: descriptors that it inherited, told
 // by one variable in its environment. It reads `inode:word:stdin:stdout:stderr:pidfile:pid`, see Stage;
-// the inode is that of the pipe to the launcher.
+// the inode is that of the pipe to the launcher, a `+` marks a file that was created.
 //
 // There is no counting of generations. The variable names the one process that it is meant for, so
 // in any other one, a child of that process for instance, it means nothing.
 
 import { fstatSync } from 'node:fs';
 import { setCloseOnExec } from '../posix/descriptor.js';
+import type { HandedOver } from './redirect.js';
 
 export const VARIABLE = 'DOUBLEFORK_STAGE';
 
@@ -15,23 +16,27 @@ export interface Stage {
   /** Where the launcher waits for the daemon's word. */
   word: number;
   /** What to put onto fd 0-2, opened by the launcher; undefined: leave it. */
-  stdio: (number | undefined)[];
+  stdio: (HandedOver | undefined)[];
   /** The locked pidfile, if there is one. */
-  pidfile: number | undefined;
+  pidfile: HandedOver | undefined;
 }
 
 /** The part of the variable that JavaScript knows before there is a new process. */
-export const format = (descriptors: readonly (number | undefined)[]): string =>
-  descriptors.map((fd) => fd ?? '').join(':');
+export const format = (descriptors: readonly (HandedOver | undefined)[]): string =>
+  descriptors.map((it) => (it === undefined ? '' : `${it.fd}${it.created ? '+' : ''}`)).join(':');
 
 /** What the environment says, if it says it to this process and it is true. */
 function read(): Stage | undefined {
-  const match = /^(\d+):(\d+):(\d*):(\d*):(\d*):(\d*):(\d+)$/.exec(process.env[VARIABLE] ?? '');
+  const match = /^(\d+):(\d+):((?:\d*\+?:){4})(\d+)$/.exec(process.env[VARIABLE] ?? '');
   if (match === null) return undefined;
-  const [inode, word, ...rest] = match.slice(1).map((text) => (text === '' ? undefined : +text));
-  if (rest.pop() !== process.pid || !isPipe(word!, inode!)) return undefined;
-  const pidfile = rest.pop();
-  return { word: word!, stdio: rest, pidfile };
+  const [, inode, word, descriptors, pid] = match as unknown as [string, ...string[]];
+  if (Number(pid) !== process.pid || !isPipe(Number(word), Number(inode))) return undefined;
+  const [stdin, stdout, stderr, pidfile] = descriptors!.split(':').map(parse);
+  return { word: Number(word), stdio: [stdin, stdout, stderr], pidfile };
+}
+
+function parse(text: string): HandedOver | undefined {
+  return text === '' ? undefined : { fd: Number.parseInt(text, 10), created: text.endsWith('+') };
 }
 
 function isPipe(fd: number, inode: number): boolean {
@@ -45,7 +50,7 @@ function isPipe(fd: number, inode: number): boolean {
 }
 
 function descriptors({ word, stdio, pidfile }: Stage): number[] {
-  return [word, ...stdio, pidfile].filter((fd) => fd !== undefined);
+  return [word, ...[...stdio, pidfile].flatMap((handedOver) => handedOver?.fd ?? [])];
 }
 
 /** One for all copies of this module in a process: what one has taken is gone for the others. */

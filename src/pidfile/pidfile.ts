@@ -88,14 +88,14 @@ export class Pidfile implements Disposable {
 
   /**
    * Takes over a lock that came with a descriptor, over an execve(2).
+   * @param created whether {@link acquire} had to create the file
    * @throws EBADF; ENOENT if the path does not lead to that file any more
    */
-  static adopt(fd: number, path: string): Pidfile {
+  static adopt(fd: number, path: string, created = false): Pidfile {
     const file = resolve(text(path, 'path'));
     setCloseOnExec(descriptor(fd), true);
     if (!leadsTo(file, fd)) throw posixError(-os.errno.ENOENT, 'adopt', file);
-    // An empty one names nobody; the process that locked it has created it, most likely.
-    return new Pidfile(file, fd, fstatSync(fd).size === 0);
+    return new Pidfile(file, fd, created);
   }
 
   /**
@@ -138,6 +138,11 @@ export class Pidfile implements Disposable {
   /** The descriptor with the lock, close-on-exec; undefined once it is closed. */
   get fd(): number | undefined {
     return this.#fd;
+  }
+
+  /** For {@link adopt} in another image of this process; undefined once it is closed. @internal */
+  get handedOver(): { fd: number; created: boolean } | undefined {
+    return this.#fd === undefined ? undefined : { fd: this.#fd, created: this.#created };
   }
 
   /** @returns false: begin again with the file that is there now */

@@ -42,7 +42,7 @@ import * as fs from 'node:fs';
 const { fork } = doublefork;
 const engine = process.env.DOUBLEFORK_ENGINE;
 const daemonize = (options = {}) =>
-  doublefork.daemonize(engine && options ? { engine, ...options } : options);
+  doublefork.daemonize(engine && options?.constructor === Object ? { engine, ...options } : options);
 const report = (value) => fs.writeSync(3, JSON.stringify(value ?? null) + '\\n');
 `;
 
