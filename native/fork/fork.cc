@@ -127,6 +127,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
     reason.Set(EPERM, "fork() works from the main thread only");
     return -1;
   }
+  if (!IsMachineFit(reason)) return -1;
   const BlockedSignals blocked;
   Freeze freeze;
   if (!freeze.Stop(request.timeout_ms, reason)) return -1;

@@ -29,7 +29,9 @@ struct ForkRequest {
 // 0 in the child, its process id in the parent, -1 with the reason when nothing has changed.
 pid_t Fork(const ForkRequest& request, Reason& reason);
 
-// Whether Fork() can work here, without side effects.
+// Whether Fork() can work here, without side effects: Fork() asks the first, which is cheap, and
+// finds out the rest on its way.
+bool IsMachineFit(Reason& reason);
 bool IsForkSupported(Reason& reason);
 
 }  // namespace doublefork

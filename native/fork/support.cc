@@ -35,12 +35,14 @@ bool HasShadowStack() {
 
 }  // namespace
 
-bool IsForkSupported(Reason& reason) {
+bool IsMachineFit(Reason& reason) {
   if (HasShadowStack()) return reason.Set(ENOTSUP, "a shadow stack is in use (CET or GCS)");
   if (proc::File("/proc/self/task", O_DIRECTORY).fd() < 0) {
     return reason.Set(ENOTSUP, "/proc is not mounted or not readable");
   }
-  return MappingsAreReadable(reason);
+  return true;
 }
+
+bool IsForkSupported(Reason& reason) { return IsMachineFit(reason) && MappingsAreReadable(reason); }
 
 }  // namespace doublefork

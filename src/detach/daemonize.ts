@@ -8,7 +8,7 @@ import { posixError } from '../posix/errors.js';
 import { _exit } from '../posix/process.js';
 import { Daemon } from './daemon.js';
 import { closeInherited, listenDescriptors, unwanted } from './descriptors.js';
-import { chooseEngine, type Files } from './engine.js';
+import { engines, type Files } from './engine.js';
 import { openDescriptors } from './inherited.js';
 import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
 import { Readiness } from './readiness.js';
@@ -59,13 +59,12 @@ function start(options: DaemonizeOptions): Daemon {
 function inBackground(plan: Plan): Daemon {
   refuseChildren();
   const launcher = process.pid;
-  const engine = chooseEngine(plan.engine);
   const descriptors = openDescriptors();
   const files = openFiles(plan);
   let word: number;
   try {
     const kept = keptDescriptors(plan, launcher);
-    word = engine(plan, files, { kept, closed: unwanted(descriptors, kept) });
+    word = engines[plan.engine](plan, files, { kept, closed: unwanted(descriptors, kept) });
   } catch (error) {
     files.redirection.abandon();
     files.pidfile?.abandon();

@@ -5,7 +5,7 @@ import type { Pidfile } from '../pidfile/pidfile.js';
 import { addon } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
-import { detach, forkSupport, refuseWorkers } from '../posix/fork.js';
+import { detach, refuseWorkers } from '../posix/fork.js';
 import { sameImage } from './image.js';
 import type { Plan } from './options.js';
 import { openNull, type Redirection } from './redirect.js';
@@ -62,9 +62,18 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed }) => {
   throw posixError(errno, call, paths[call], sentence || undefined);
 };
 
-const engines: Readonly<Record<'fork' | 'exec', Engine>> = { fork, exec };
+/**
+ * Fork where that works. Not by asking forkSupport() before: that reads what the fork finds out on its
+ * way, page by page of the memory, and takes as long as the fork. A refusal has changed nothing.
+ */
+const auto: Engine = (plan, files, inherited) => {
+  try {
+    return fork(plan, files, inherited);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTSUP') throw error;
+    return exec(plan, files, inherited);
+  }
+};
 
-/** The engine that was asked for; 'auto' is fork where that works. */
-export function chooseEngine(name: 'auto' | 'fork' | 'exec'): Engine {
-  return engines[name === 'auto' ? (forkSupport().supported ? 'fork' : 'exec') : name];
-}
+/** By the option that asks for it. */
+export const engines: Readonly<Record<'auto' | 'fork' | 'exec', Engine>> = { auto, fork, exec };
