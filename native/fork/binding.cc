@@ -28,12 +28,11 @@ uv_loop_t* MainLoop(Napi::Env env) {
   return loop;
 }
 
-// fork(parentFrozen, timeoutMs) -> 0, pid or a refusal.
+// fork(parent, timeoutMs) -> 0, pid or a refusal.
 Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
-  const ForkRequest request = {
-      MainLoop(info.Env()), Generations::kChild,
-      info[0].As<Napi::Boolean>().Value() ? Parent::kFrozen : Parent::kRuns,
-      info[1].As<Napi::Number>().Int32Value()};
+  const ForkRequest request = {MainLoop(info.Env()), Generations::kChild,
+                               static_cast<Parent>(info[0].As<Napi::Number>().Int32Value()),
+                               info[1].As<Napi::Number>().Int32Value()};
   Reason reason;
   const pid_t pid = Fork(request, reason);
   if (pid < 0) return Refusal(info.Env(), reason);

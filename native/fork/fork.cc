@@ -163,7 +163,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
     arch::Syscall(SYS_wait4, pid, 0, 0, 0);
     return -1;
   }
-  if (request.parent == Parent::kFrozen) freeze.Keep();
+  if (request.parent != Parent::kRuns) freeze.Keep(request.parent == Parent::kAlone);
   return static_cast<pid_t>(pid);
 }
 

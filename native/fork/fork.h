@@ -17,6 +17,7 @@ enum class Generations {
 enum class Parent {
   kRuns,    // the threads of the parent go on
   kFrozen,  // they never run again: the caller only waits and exits
+  kAlone,   // only those that help the caller do: V8's and libuv's pools
 };
 
 struct ForkRequest {

@@ -102,7 +102,7 @@ void Release(Thread& thread) {
 
 void ReleaseAll() {
   for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-    if (thread->state.load() == Thread::kFrozen) Release(*thread);
+    if (thread->state.load() == Thread::kFrozen && !thread->kept) Release(*thread);
   }
 }
 
@@ -195,6 +195,7 @@ int SignalNewcomers() {
     Thread& thread = table.threads[size];
     thread.tid = tid;
     thread.seen = true;
+    thread.kept = false;
     memcpy(thread.name, name, sizeof name);
     table.size.store(size + 1, std::memory_order_release);
     signal(thread);
@@ -279,6 +280,17 @@ bool IsQuiescent(const Thread& thread) {
   // Calls that are not restarted (epoll_wait, futex with a timeout) gave EINTR; libuv and libc go
   // on.
   return at.number_or_result == -EINTR && arch::IsSyscall(at.pc - arch::kSyscallSize);
+}
+
+// A helper of V8's or of libuv's, without work: only another thread of this process can wake it. (A
+// wait with a time-out is not restarted.)
+//
+// Such a thread must not stay frozen if the calling one is to run JavaScript: a collection wakes
+// helpers, and glibc (up to 2.40) has pthread_cond_signal(3) wait until those that were woken
+// before have left their wait. A supervisor hung there for ever after half a minute.
+bool SleepsUntilWoken(const Thread& thread) {
+  const arch::Interrupted at = arch::InterruptedAt(*thread.context);
+  return arch::IsSyscall(at.pc) && at.number_or_result == SYS_futex;
 }
 
 bool Refuse(Reason& reason, int error, const char* what, const Thread* thread = nullptr) {
@@ -370,11 +382,13 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
   if (!FindTidOffset(tid_address_)) {
     return Refuse(reason, ENOTSUP, "libc's place for the thread id was not found");
   }
-  if (table.kept) return stopped_ = was_kept_ = true;
   for (int unread = table.unread.load(); unread > 0; unread = table.unread.load()) {
     FutexWait(table.unread, unread, nullptr);
   }
-  if (!MakeRoom()) return Refuse(reason, ENOMEM, "no memory for the table of threads");
+  // Threads that were kept are looking at their entries.
+  if (!table.kept && !MakeRoom()) {
+    return Refuse(reason, ENOMEM, "no memory for the table of threads");
+  }
   if (!InstallHandler()) return Refuse(reason, ENOTSUP, "no handler can be set for signal 33");
   stopped_ = true;
 
@@ -385,7 +399,8 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
     const bool last = Now() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;
     for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-      if (thread->state.load() != Thread::kFrozen || IsQuiescent(*thread)) continue;
+      if (thread->state.load() != Thread::kFrozen || thread->kept) continue;
+      if (IsQuiescent(*thread)) continue;
       straggler = thread;
       if (last) break;
       // The quiescent stay where they are: so each thread needs to be met resting once, not all of
@@ -407,14 +422,19 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
 void Freeze::Thaw() {
   if (!stopped_) return;
   stopped_ = false;
-  if (was_kept_) return;
   ReleaseAll();
-  RestoreHandler();
+  if (!table.kept) RestoreHandler();
 }
 
-void Freeze::Keep() {
-  stopped_ = false;
+void Freeze::Keep(bool helpers_run) {
+  // Once: a helper that is at work by now remains one.
+  const bool chosen = helpers_run && table.kept;
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd() && !chosen; ++thread) {
+    if (thread->state.load() != Thread::kFrozen) continue;
+    if (!helpers_run || !SleepsUntilWoken(*thread)) thread->kept = true;
+  }
   table.kept = true;
+  Thaw();
 }
 
 void Freeze::Forget() {

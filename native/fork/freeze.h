@@ -29,6 +29,7 @@ struct Thread {
   // leave must not mistake a later freeze for its own.
   std::atomic<int> ticket;
   bool seen;  // by the enumeration that is under way
+  bool kept;  // frozen for good
 
   const siginfo_t* info;
   const ucontext_t* context;
@@ -66,10 +67,11 @@ class Freeze {
 
   // False, with the reason and every thread running again, when one cannot be stopped in time.
   bool Stop(int timeout_ms, Reason& reason);
-  // Lets them go on, unless they were frozen before by a call that kept them so.
+  // Lets them go on, but for those that an earlier call has kept.
   void Thaw();
-  // The threads stay as they are for good; a later Stop() of this process finds them so.
-  void Keep();
+  // The threads stay as they are for good; a later Stop() of this process finds them so. With
+  // `helpers_run`, those go on that sleep until the calling thread has work for them.
+  void Keep(bool helpers_run);
   // For the copy of the process, which has no such threads yet.
   void Forget();
 
@@ -78,7 +80,6 @@ class Freeze {
 
  private:
   bool stopped_ = false;
-  bool was_kept_ = false;
   int* tid_address_ = nullptr;
 };
 

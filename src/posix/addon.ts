@@ -74,7 +74,7 @@ export interface Addon {
   sigprocmask(how: number, signals: number[]): number | number[];
   disposition(signal: number): number;
   setDisposition(signal: number, ignored: number): number;
-  fork(parentFrozen: boolean, timeoutMs: number): number | Refusal;
+  fork(parent: number, timeoutMs: number): number | Refusal;
   detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number | Refusal;
   forkSupport(): string;
   openDescriptors(): OpenDescriptor[] | number;

@@ -7,15 +7,20 @@ import { integer, outOfRange, posixError } from './errors.js';
 export interface ForkOptions {
   /**
    * `'running'` (default): the parent goes on. `'frozen'`: its other threads stay stopped for good,
-   * so that nothing of it runs on beside the child; it may only wait and `_exit`.
+   * so that nothing of it runs on beside the child; it may only wait in C and `_exit`. `'alone'`: the
+   * main thread goes on and may run JavaScript, with the helpers of V8 and libuv; Workers stay
+   * stopped for good, and threads that wait for something from outside.
    */
-  parent?: 'running' | 'frozen';
+  parent?: 'running' | 'frozen' | 'alone';
   /** How long the other threads have to come to rest, in ms. Default 5000. */
   timeoutMs?: number;
 }
 
 /** How long the other threads have to come to rest unless told otherwise, in ms. */
 export const QUIESCE_TIMEOUT_MS = 5000;
+
+/** In the order of `Parent` in native/fork/fork.h. */
+const PARENTS: readonly string[] = ['running', 'frozen', 'alone'];
 
 /**
  * Copies the process, every thread included; the program goes on in both.
@@ -30,12 +35,11 @@ export const QUIESCE_TIMEOUT_MS = 5000;
  */
 export function fork(options: ForkOptions = {}): number {
   const { parent = 'running', timeoutMs = QUIESCE_TIMEOUT_MS } = options;
-  if (parent !== 'running' && parent !== 'frozen') {
-    throw outOfRange('options.parent', "'running' or 'frozen'", parent);
-  }
+  const mode = PARENTS.indexOf(parent);
+  if (mode < 0) throw outOfRange('options.parent', "'running', 'frozen' or 'alone'", parent);
   // Drawn here, so that node:crypto is loaded once and not in every child.
   const rotation = crypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
-  const result = addon.fork(parent === 'frozen', integer(timeoutMs, 'options.timeoutMs', 0));
+  const result = addon.fork(mode, integer(timeoutMs, 'options.timeoutMs', 0));
   if (typeof result !== 'number') throw refusal(result, 'fork');
   if (result === 0) {
     tellJavaScript();
