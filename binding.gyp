@@ -30,6 +30,8 @@
         "native/syscalls/process.cc",
         "native/syscalls/signal.cc",
         "native/syscalls/watch.cc",
+        "native/syscalls/socket.cc",
+        "native/supervise/inbox.cc",
       ],
       "conditions": [
         ["OS=='linux' and (target_arch=='x64' or target_arch=='arm64') and without_fork==0", {

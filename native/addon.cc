@@ -5,6 +5,7 @@
 #include "detach/exports.h"
 #include "exec/exports.h"
 #include "fork/exports.h"
+#include "supervise/exports.h"
 #include "syscalls/exports.h"
 
 namespace {
@@ -15,10 +16,12 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
       exports);                          // open close dup dup2 dup3 pipe poll closeRange isatty ...
   doublefork::ExportLock(exports);       // flock fcntlLock
   doublefork::ExportSignal(exports);     // sigprocmask disposition setDisposition
+  doublefork::ExportSocket(exports);     // socket bind listen accept sendmsg recvmsg ...
   doublefork::ExportWatch(exports);      // watch
   doublefork::ExportFork(exports);       // fork detach forkSupport
   doublefork::ExportExec(exports);       // launch
   doublefork::ExportHandles(exports);    // loopHandles
+  doublefork::ExportInbox(exports);      // openInbox takeInbox closeInbox
   doublefork::ExportInventory(exports);  // openDescriptors ignoredSignals
   return exports;
 }

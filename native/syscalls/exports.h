@@ -11,6 +11,7 @@ void ExportDescriptor(Napi::Object exports);
 void ExportLock(Napi::Object exports);
 void ExportSignal(Napi::Object exports);
 void ExportWatch(Napi::Object exports);
+void ExportSocket(Napi::Object exports);
 
 }  // namespace doublefork
 

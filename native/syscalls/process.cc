@@ -1,5 +1,6 @@
 // Processes, sessions, groups: setsid(2), getsid(2), getpgid(2), setpgid(2), umask(2), chdir(2),
-// waitpid(2), kill(2), execve(2), _exit(2), prctl(2), pidfd_open(2), pidfd_send_signal(2).
+// waitpid(2), waitid(2), kill(2), execve(2), _exit(2), prctl(2), pidfd_open(2),
+// pidfd_send_signal(2).
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -17,6 +18,13 @@
 
 namespace doublefork {
 namespace {
+
+// The next child that has ended, left in place for waitpid(2): as a zombie it keeps its number, and
+// that of its process group, from meaning anybody else. 0: none has.
+int PeekEnded() {
+  siginfo_t info = {};
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? -1 : info.si_pid;
+}
 
 Napi::Value Waitpid(const Napi::CallbackInfo& info) {
   int status = 0;
@@ -92,6 +100,7 @@ void ExportProcess(Napi::Object exports) {
   add("fchdir", Call<fchdir>);
   add("kill", Call<kill>);
   add("waitpid", Waitpid);
+  add("peekEnded", Call<PeekEnded>);
   add("execve", Execve);
   add("_exit", Exit);
 #ifdef __linux__

@@ -34,6 +34,20 @@ export interface LaunchRequest {
   released: number[];
 }
 
+export type SocketConstant =
+  | 'AF_UNIX'
+  | 'AF_INET'
+  | 'AF_INET6'
+  | 'SOCK_STREAM'
+  | 'SOCK_DGRAM'
+  | 'SOL_SOCKET'
+  | 'SO_REUSEADDR'
+  | 'SO_REUSEPORT'
+  | 'SO_ACCEPTCONN'
+  | 'IPPROTO_IPV6'
+  | 'IPV6_V6ONLY'
+  | 'MSG_DONTWAIT';
+
 export interface Addon {
   getpid(): number;
   setsid(): number;
@@ -46,6 +60,7 @@ export interface Addon {
   fchdir(fd: number): number;
   kill(pid: number, signal: number): number;
   waitpid(pid: number, options: number): [pid: number, status: number];
+  peekEnded(): number;
   execve(path: string, argv: string[], env: string[]): number;
   _exit(code: number): never;
   prctl?(option: number, a: number, b: number, c: number, d: number): number;
@@ -74,6 +89,30 @@ export interface Addon {
   sigprocmask(how: number, signals: number[]): number | number[];
   disposition(signal: number): number;
   setDisposition(signal: number, ignored: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, domain: number, name: string, port: number): number;
+  connect(fd: number, domain: number, name: string, port: number): number;
+  listen(fd: number, backlog: number): number;
+  accept(fd: number): number;
+  getsockname(fd: number): number | [domain: number, name: string, port: number];
+  setsockopt(fd: number, level: number, name: number, value: number): number;
+  getsockopt(fd: number, level: number, name: number): number;
+  peerCredentials(fd: number): number | [pid: number, uid: number, gid: number];
+  sendmsg(fd: number, data: Uint8Array, fds: number[], flags: number): number;
+  sendmsg(
+    fd: number,
+    data: Uint8Array,
+    fds: number[],
+    flags: number,
+    domain: number,
+    name: string,
+    port: number,
+  ): number;
+  recvmsg(fd: number, into: Uint8Array, mostFds: number, flags: number): number | number[];
+  socketConstants: Readonly<Record<SocketConstant, number>>;
+  openInbox(signals: number[]): number;
+  takeInbox(): number[];
+  closeInbox(): void;
   fork(parent: number, timeoutMs: number): number | Refusal;
   detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number | Refusal;
   forkSupport(): string;

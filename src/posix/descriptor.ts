@@ -101,9 +101,11 @@ export function ttyname(fd: number): string {
   return checked<string>(addon.ttyname(descriptor(fd)), 'ttyname');
 }
 
-/** fcntl(2): F_GETFD, F_SETFD and the flag they are about. */
+/** fcntl(2) commands, and the flag that the first two are about. */
 const F_GETFD = 1;
 const F_SETFD = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 
 /** Whether execve(2) closes a descriptor. @throws EBADF @see fcntl(2) */
@@ -114,6 +116,13 @@ export function isCloseOnExec(fd: number): boolean {
 /** Has execve(2) close a descriptor, or not. @throws EBADF @see fcntl(2) */
 export function setCloseOnExec(fd: number, on: boolean): void {
   check(addon.fcntl(descriptor(fd), F_SETFD, on ? FD_CLOEXEC : 0), 'fcntl');
+}
+
+/** Has calls fail with EAGAIN that would wait, for everybody who has this open file. @throws EBADF @see fcntl(2) */
+export function setNonBlocking(fd: number, on: boolean): void {
+  const flags = check(addon.fcntl(descriptor(fd), F_GETFL, 0), 'fcntl');
+  const { O_NONBLOCK } = constants;
+  check(addon.fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK), 'fcntl');
 }
 
 /**

@@ -1,5 +1,6 @@
 // Failures in the shape that Node gives its own: `EPERM: operation not permitted, setsid`.
 
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 
 /** What a failing system call throws: the fields of Node's own system errors. */
@@ -27,7 +28,7 @@ export function posixError(
   path?: string,
   detail?: string,
 ): PosixError {
-  const [code, text] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, 'unknown error'];
+  const [code, text] = getSystemErrorMap().get(errno) ?? [nameOf(-errno), 'no further text'];
   const message = `${code}: ${detail ?? text}, ${syscall}${path === undefined ? '' : ` '${path}'`}`;
   return Object.assign(new Error(message), {
     errno,
@@ -35,6 +36,12 @@ export function posixError(
     syscall,
     ...(path === undefined ? {} : { path }),
   });
+}
+
+/** libuv has no text for errors that it does not expect, such as ECHILD. */
+function nameOf(errno: number): string {
+  const names = Object.entries(constants.errno);
+  return names.find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
 }
 
 /** Passes a result through; throws for a negative one. */

@@ -11,4 +11,5 @@ export * from './lock.js';
 export * from './pidfd.js';
 export * from './process.js';
 export * from './signal.js';
+export * from './socket.js';
 export * from './watch.js';

@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 import { addon } from './addon.js';
-import { check, integer, invalidType, outOfRange, text } from './errors.js';
+import { check, integer, invalidType, outOfRange, posixError, text } from './errors.js';
 
 /** waitpid(2) options. */
 export const WNOHANG = 1;
@@ -84,7 +84,10 @@ export interface WaitResult {
 }
 
 const signalNames = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+  // The last of a number's names stays: SIGABRT comes before SIGIOT, SIGIO before SIGPOLL.
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
 /** `SIGTERM` for 15; `SIG34` and the like for those without a name. */
@@ -120,6 +123,32 @@ export function waitpid(pid: number, options = 0): WaitResult {
     coreDumped: killed && (status & 0x80) !== 0,
     stopped: stopped ? signalName((status >> 8) & 0xff) : null,
   };
+}
+
+/**
+ * The next child that has ended, left in place for {@link waitpid}: until that is called its number,
+ * and that of its process group, cannot come to mean anybody else.
+ * @returns 0 if none has ended
+ * @throws ECHILD if there is no child
+ * @see waitid(2) with WNOWAIT
+ */
+export function peekEnded(): number {
+  return check(addon.peekEnded(), 'waitid');
+}
+
+/** prctl(2) options. */
+export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_CHILD_SUBREAPER = 36;
+export const PR_GET_CHILD_SUBREAPER = 37;
+
+/**
+ * Changes an attribute of the process.
+ * @throws ENOSYS where the system has no such call; EINVAL, EPERM
+ * @see prctl(2)
+ */
+export function prctl(option: number, a = 0, b = 0, c = 0, d = 0): number {
+  if (addon.prctl === undefined) throw posixError(-constants.errno.ENOSYS, 'prctl');
+  return check(addon.prctl(integer(option, 'option'), a, b, c, d), 'prctl');
 }
 
 /** Options of {@link kill}. */
