@@ -1,0 +1,64 @@
+// A unix stream socket under a path.
+
+import { chmodSync, statSync, unlinkSync } from 'node:fs';
+import { constants } from 'node:os';
+import { close } from '../posix/descriptor.js';
+import { posixError } from '../posix/errors.js';
+import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/socket.js';
+
+/** A socket that listens under a path, and the file that it is there. */
+export class UnixSocket {
+  readonly fd: number;
+  readonly path: string;
+  readonly #inode: number;
+  readonly #device: number;
+
+  /**
+   * Binds and listens. A socket that is there and that nobody listens on is replaced: a program that
+   * was killed has left it behind.
+   * @param path absolute
+   * @param mode permission bits
+   * @throws EADDRINUSE, EACCES, ENOENT, ENAMETOOLONG
+   */
+  constructor(path: string, mode: number, backlog: number) {
+    this.path = path;
+    removeStale(path);
+    this.fd = socket(AF_UNIX, SOCK_STREAM);
+    // Nobody may connect between bind and chmod.
+    const umask = process.umask(0o777);
+    try {
+      bind(this.fd, { path });
+      chmodSync(path, mode);
+      const { ino, dev } = statSync(path);
+      this.#inode = ino;
+      this.#device = dev;
+      listen(this.fd, backlog);
+    } catch (error) {
+      close(this.fd);
+      throw error;
+    } finally {
+      process.umask(umask);
+    }
+  }
+
+  /** Removes the path, if it still leads to this socket. */
+  unlink(): void {
+    const file = statSync(this.path, { throwIfNoEntry: false });
+    if (file?.ino === this.#inode && file.dev === this.#device) unlinkSync(this.path);
+  }
+}
+
+function removeStale(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const fd = socket(AF_UNIX, SOCK_STREAM);
+  try {
+    connect(fd, { path });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+    unlinkSync(path);
+    return;
+  } finally {
+    close(fd);
+  }
+  throw posixError(-constants.errno.EADDRINUSE, 'bind', path);
+}
