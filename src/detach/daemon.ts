@@ -24,13 +24,21 @@ export interface ExecOptions {
   settle?: number;
 }
 
+let current: Daemon | undefined;
+
+/** This process, if it is a daemon: supervise() speaks for it. */
+export function currentDaemon(): Daemon | undefined {
+  return current;
+}
+
 /** The running daemon, as seen by itself. */
 export class Daemon implements Disposable {
   /** Whether it left the terminal, or stayed in the foreground (option `detach`). */
   readonly detached: boolean;
   /** The file that names it (option `pidfile`). */
   readonly pidfile: Pidfile | undefined;
-  readonly #readiness: Readiness | undefined;
+  /** @internal */
+  readonly readiness: Readiness | undefined;
   readonly #stdio: readonly Target[];
   readonly #commands: Commands;
   #stop: AbortController | undefined;
@@ -44,7 +52,8 @@ export class Daemon implements Disposable {
   ) {
     this.detached = detached;
     this.pidfile = pidfile;
-    this.#readiness = readiness;
+    this.readiness = readiness;
+    current = this;
     this.#stdio = stdio;
     this.#commands = commands;
   }
@@ -56,7 +65,7 @@ export class Daemon implements Disposable {
 
   /** Says that the daemon serves: with `ready: 'manual'` the launcher now exits with code 0. */
   ready(): void {
-    this.#readiness?.ready();
+    this.readiness?.ready();
   }
 
   /**
@@ -70,7 +79,7 @@ export class Daemon implements Disposable {
     integer(code, 'code', 1, 255);
     // Before the word: when the launcher exits it is gone.
     this.pidfile?.remove();
-    if (this.#readiness?.pending) this.#readiness.failed(reason, code);
+    if (this.readiness?.pending) this.readiness.failed(reason, code);
     process.stderr.write(`${describe(reason)}\n`);
     process.exit(code);
   }
@@ -90,7 +99,7 @@ export class Daemon implements Disposable {
   exec(path: string, argv: readonly string[], options: ExecOptions = {}): never {
     const { settle = 0, env = process.env } = options;
     integer(settle, 'options.settle', 0);
-    this.#readiness?.becomes(settle, logOf(this.#stdio));
+    this.readiness?.becomes(settle, logOf(this.#stdio));
     this.pidfile?.passOn();
     // Node ignores them, and execve(2) would pass that on.
     setSignalDisposition('SIGPIPE', 'default');

@@ -8,6 +8,7 @@ import { inspect } from 'node:util';
 export class Readiness implements Disposable {
   #fd: number | undefined;
   #uncaught: unknown;
+  #delegate: { ready(): void; explain(reason: unknown): void } | undefined;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -15,7 +16,7 @@ export class Readiness implements Disposable {
 
   /** Whether the launcher still waits. */
   get pending(): boolean {
-    return this.#fd !== undefined;
+    return this.#fd !== undefined || this.#delegate !== undefined;
   }
 
   /** Tells the launcher of a death that nobody saw coming: an exception, or an exit before ready. */
@@ -38,13 +39,25 @@ export class Readiness implements Disposable {
     this.failed(reason, code);
   };
 
+  /**
+   * In a copy of the daemon that is not the one to speak to the launcher: closes its end, and has the
+   * word go to somebody else.
+   */
+  delegate(to: { ready(): void; explain(reason: unknown): void }): void {
+    if (this.#fd === undefined) return;
+    this.#release();
+    this.#delegate = to;
+  }
+
   /** The launcher exits with code 0. */
   ready(): void {
+    this.#delegate?.ready();
     this.#say('0\n');
   }
 
   /** The launcher prints the reason and exits with the code, or with 1 if that is 0. */
   failed(reason: unknown, code: number): void {
+    this.#delegate?.explain(reason);
     this.#say(`${code === 0 ? 1 : code}\n${describe(reason)}\n`);
   }
 
@@ -60,15 +73,11 @@ export class Readiness implements Disposable {
   }
 
   #say(word: string): void {
-    const fd = this.#fd;
-    if (fd === undefined) return;
-    this.#fd = undefined;
-    process.off('uncaughtExceptionMonitor', this.#noteException);
-    process.off('exit', this.#reportExit);
+    if (this.#fd === undefined) return;
     try {
-      this.#write(fd, word);
+      this.#write(this.#fd, word);
     } finally {
-      closeSync(fd);
+      this.#release();
     }
   }
 
@@ -80,6 +89,13 @@ export class Readiness implements Disposable {
       // The launcher was killed while it waited. The daemon is none the worse for it.
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
     }
+  }
+
+  #release(): void {
+    process.off('uncaughtExceptionMonitor', this.#noteException);
+    process.off('exit', this.#reportExit);
+    closeSync(this.#fd!);
+    this.#fd = undefined;
   }
 
   [Symbol.dispose](): void {

@@ -24,6 +24,7 @@ export function initial(limits: Limits): State {
     phase: 'running',
     slots: [],
     replacements: [],
+    reloading: false,
     restarts: 0,
     announced: false,
     exitCode: 0,
@@ -404,9 +405,6 @@ class Turn {
     const done = replacements.find(({ id }) => id === slot.id);
     if (done === undefined) return;
     replacements.splice(replacements.indexOf(done), 1);
-    if (done.reason === 'reload' && !replacements.some((other) => other.reason === 'reload')) {
-      this.#tell({ event: 'reloaded' });
-    }
   }
 
   /** The old one goes on serving. What fails for one worker is not tried on the others. */
@@ -417,6 +415,7 @@ class Turn {
     this.state.replacements = this.state.replacements.filter(
       (other) => other !== failed && (reason !== 'reload' || other.reason !== 'reload'),
     );
+    if (reason === 'reload') this.state.reloading = false;
     this.#tell({ event: 'replacement-failed', worker: slot.id, reason });
     slot.replaceAfter = this.now + this.#limits.backoff.max;
     const main = mainOf(slot);
@@ -449,6 +448,7 @@ class Turn {
     this.state.phase = 'stopping';
     this.state.exitCode = code;
     this.state.replacements = [];
+    this.state.reloading = false;
     if (by !== undefined) this.#tell({ event: 'stop', by });
     for (const slot of this.state.slots) {
       slot.startAt = never;
@@ -473,6 +473,7 @@ class Turn {
   }
 
   reload(): void {
+    this.state.reloading = true;
     for (const slot of this.state.slots) this.#replace(slot, 'reload');
   }
 
@@ -525,9 +526,17 @@ class Turn {
         if (slot.startAt <= this.now && !slot.forking) this.#fork(slot);
       }
       this.#startReplacement();
+      this.#finishReload();
       this.#announce();
     }
     this.#finish();
+  }
+
+  #finishReload(): void {
+    const { state } = this;
+    if (!state.reloading || state.replacements.some(({ reason }) => reason === 'reload')) return;
+    state.reloading = false;
+    this.#tell({ event: 'reloaded' });
   }
 
   #announce(): void {

@@ -88,6 +88,8 @@ export interface State {
   slots: Slot[];
   /** Workers to be replaced, one at a time, the first one now. */
   replacements: { id: number; reason: Reason }[];
+  /** A reload was asked for, and neither done nor given up. */
+  reloading: boolean;
   restarts: number;
   /** Whether all workers were ready once. */
   announced: boolean;
@@ -139,4 +141,6 @@ export type Decision =
   | { event: 'scale'; from: number; to: number }
   | { event: 'give-up'; worker: number; failures: number; code: number }
   | { event: 'stop'; by: string }
-  | { event: 'stopped'; code: number };
+  | { event: 'stopped'; code: number }
+  /** The supervisor itself. */
+  | { event: 'failed'; error: string };

@@ -1,0 +1,114 @@
+// Asks a supervisor, over its control socket.
+
+import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Request } from './control.js';
+import type { SupervisorStatus } from './status.js';
+
+/** The answer to a request. */
+export type Answer = { ok: true } | { ok: false; error: string };
+
+/** A connection to a supervisor. */
+export class ControlClient implements AsyncDisposable {
+  readonly #socket: Socket;
+  readonly #lines: AsyncIterator<string>;
+  /** Settles once the supervisor has ended, or has closed the connection. */
+  readonly closed: Promise<void>;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    // The end of the connection tells as much.
+    socket.on('error', () => {});
+  }
+
+  /**
+   * @param path of the socket: the option `control` of supervise()
+   * @throws ENOENT, ECONNREFUSED if no supervisor listens there; EACCES if it is another user's
+   */
+  static connect(path: string): Promise<ControlClient> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(path);
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new ControlClient(socket));
+      });
+    });
+  }
+
+  /** How it and its workers are. */
+  async status(): Promise<SupervisorStatus> {
+    return (await this.#ask({ command: 'status' })) as unknown as SupervisorStatus;
+  }
+
+  /** Ends the workers, then the supervisor: `closed` tells when. */
+  stop(): Promise<void> {
+    return this.#order({ command: 'stop' });
+  }
+
+  /** The same with SIGKILL. */
+  kill(): Promise<void> {
+    return this.#order({ command: 'kill' });
+  }
+
+  /** Ends all workers and starts them again. */
+  restart(): Promise<void> {
+    return this.#order({ command: 'restart' });
+  }
+
+  /**
+   * Replaces the workers one by one; settles when all are.
+   * @throws if a replacement fails, with its error; the old workers go on
+   */
+  reload(): Promise<void> {
+    return this.#order({ command: 'reload' });
+  }
+
+  /** Has so many workers. */
+  scale(workers: number): Promise<void> {
+    return this.#order({ command: 'scale', workers });
+  }
+
+  /**
+   * The decisions so far, and with `follow` those to come, as lines of JSON. Ends the connection: use
+   * another one for requests.
+   */
+  async *log(follow = false): AsyncGenerator<string> {
+    this.#send({ command: 'log', follow });
+    for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) {
+      yield next.value;
+    }
+  }
+
+  async #order(request: Request): Promise<void> {
+    await this.#ask(request);
+  }
+
+  async #ask(request: Request): Promise<Answer> {
+    this.#send(request);
+    const { value, done } = await this.#lines.next();
+    if (done) {
+      throw new Error(
+        `the supervisor ended, or refused this user, before it answered "${request.command}"`,
+      );
+    }
+    const answer = JSON.parse(value) as Answer;
+    if (!answer.ok) throw new Error(answer.error);
+    return answer;
+  }
+
+  #send(request: Request): void {
+    this.#socket.write(`${JSON.stringify(request)}\n`);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.closed;
+  }
+}

@@ -1,0 +1,117 @@
+// A worker and whatever it has started: ended together.
+
+import {
+  kill,
+  PR_SET_CHILD_SUBREAPER,
+  peekEnded,
+  prctl,
+  type WaitResult,
+  waitpid,
+} from '../posix/process.js';
+import { descendantsOf, ownChildren, type Relative, startTimeOf } from './proc.js';
+
+/**
+ * The processes below this one. Each worker leads a process group of its own; what leaves that group
+ * is found by descent. Orphans become children of this process, which reaps them.
+ */
+export class Families {
+  /** Workers, and what of each has been seen to descend from it. */
+  readonly #workers = new Map<number, Relative[]>();
+  /** Children from before, such as those of a shell that has exec'ed this program. */
+  readonly #strangers: ReadonlySet<number> = new Set(children());
+
+  constructor() {
+    adoptOrphans();
+  }
+
+  add(worker: number): void {
+    this.#workers.set(worker, []);
+  }
+
+  /** Remembers the descendants of a worker that is about to end, after which they are anybody's. */
+  note(worker: number): void {
+    if (this.#workers.has(worker)) this.#workers.set(worker, descendantsOf(worker));
+  }
+
+  /** SIGKILL for a worker and all that descends from it. */
+  kill(worker: number): void {
+    this.note(worker);
+    killQuietly(worker);
+    this.#killRest(worker);
+  }
+
+  /** What is left of a worker that has ended. As long as it is not reaped its group is its own. */
+  #killRest(worker: number): void {
+    killQuietly(-worker);
+    for (const { pid, startTime } of this.#workers.get(worker) ?? []) {
+      if (startTimeOf(pid) === startTime) killQuietly(pid);
+    }
+  }
+
+  /** The children that have ended, reaped; of them the workers. */
+  *reap(): Generator<WaitResult> {
+    for (let pid = nextEnded(); pid > 0; pid = nextEnded()) {
+      const isWorker = this.#workers.has(pid);
+      if (isWorker) this.#killRest(pid);
+      const result = waitpid(pid);
+      if (!isWorker) continue;
+      this.#workers.delete(pid);
+      // What has left the group of the only worker there was can be nobody else's.
+      if (this.#workers.size === 0) this.#killOrphans();
+      yield result;
+    }
+  }
+
+  #killOrphans(): boolean {
+    const strays = children().filter((pid) => !this.#workers.has(pid) && !this.#strangers.has(pid));
+    for (const pid of strays) {
+      for (const child of descendantsOf(pid)) killQuietly(child.pid);
+      killQuietly(pid);
+    }
+    return strays.length > 0;
+  }
+
+  /** Ends everything that is left. @returns whether there was something; call it until there is not */
+  clear(): boolean {
+    for (const worker of this.#workers.keys()) this.kill(worker);
+    const left = this.#killOrphans();
+    for (let pid = nextEnded(); pid > 0; pid = nextEnded()) waitpid(pid);
+    return left || this.#workers.size > 0;
+  }
+}
+
+function children(): number[] {
+  return (
+    ownChildren() ??
+    descendantsOf(process.pid).flatMap(({ pid, ppid }) => (ppid === process.pid ? pid : []))
+  );
+}
+
+/** Without it orphans go to init, which reaps them, but nobody ends them. */
+function adoptOrphans(): void {
+  try {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSYS') throw error;
+  }
+}
+
+/** 0: none. */
+function nextEnded(): number {
+  try {
+    return peekEnded();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECHILD') return 0;
+    throw error;
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It is gone; or it runs as another user, whom we may not end.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+  }
+}

@@ -1,0 +1,121 @@
+// The pipe from a worker to its supervisor: a letter and what belongs to it, in a line.
+
+import { closeSync, readSync, writeSync } from 'node:fs';
+import { pipe, setNonBlocking } from '../posix/descriptor.js';
+
+/** What a worker says. */
+export type Message =
+  | { type: 'ready' }
+  | { type: 'ping' }
+  | { type: 'status'; text: string }
+  | { type: 'error'; text: string };
+
+const letters = { R: 'ready', P: 'ping', S: 'status', E: 'error' } as const;
+
+/** Longest text that a worker may send; what is above is cut. */
+const LONGEST_TEXT = 16_384;
+
+/** The two ends. Neither waits for the other: a supervisor or a worker that hangs does not spread. */
+export function openLink(): { reader: LinkReader; writer: LinkWriter } {
+  const [read, write] = pipe();
+  setNonBlocking(read, true);
+  setNonBlocking(write, true);
+  return { reader: new LinkReader(read), writer: new LinkWriter(write) };
+}
+
+/** The supervisor's end. */
+export class LinkReader implements Disposable {
+  readonly fd: number;
+  #rest = '';
+  /** Whether the other end was closed, by the worker and all of its copies. */
+  ended = false;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** What came since the last time. */
+  read(): Message[] {
+    const buffer = Buffer.allocUnsafe(65_536);
+    try {
+      const size = readSync(this.fd, buffer);
+      if (size === 0) this.ended = true;
+      this.#rest += buffer.toString('utf8', 0, size);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+    const lines = this.#rest.split('\n');
+    this.#rest = lines.pop()!;
+    // Not a worker's doing, which ends its lines.
+    if (this.#rest.length > 2 * LONGEST_TEXT) this.#rest = '';
+    return lines.flatMap((line) => parse(line) ?? []);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+}
+
+function parse(line: string): Message | undefined {
+  const type = letters[line[0] as keyof typeof letters];
+  if (type === 'ready' || type === 'ping') return { type };
+  if (type === undefined) return undefined;
+  try {
+    return { type, text: String(JSON.parse(line.slice(1))) };
+  } catch {
+    // Two that share a worker's end have written over each other.
+    return undefined;
+  }
+}
+
+/** The worker's end. */
+export class LinkWriter implements Disposable {
+  #fd: number | undefined;
+  /** What did not fit into the pipe. Of each kind only the last counts. */
+  readonly #waiting = new Map<Message['type'], string>();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  ready(): void {
+    this.#send('ready', 'R\n');
+  }
+
+  /** Also tries again to send what did not fit. */
+  ping(): void {
+    this.#send('ping', 'P\n');
+  }
+
+  status(text: string): void {
+    this.#send('status', `S${JSON.stringify(text.slice(0, LONGEST_TEXT))}\n`);
+  }
+
+  error(text: string): void {
+    this.#send('error', `E${JSON.stringify(text.slice(0, LONGEST_TEXT))}\n`);
+  }
+
+  #send(type: Message['type'], line: string): void {
+    this.#waiting.set(type, line);
+    if (this.#fd === undefined) return;
+    try {
+      for (const [waiting, text] of this.#waiting) {
+        writeSync(this.#fd, text);
+        this.#waiting.delete(waiting);
+      }
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // A supervisor that is stopped reads later. One that was killed takes its workers with it.
+      if (code !== 'EAGAIN' && code !== 'EPIPE') throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,278 @@
+// What supervise() can be asked for: types, defaults, validation. Nothing here has an effect.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, resolve } from 'node:path';
+import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { signalNumber } from '../posix/process.js';
+import type { Limits, RestartRule } from './state.js';
+
+/** How long to wait before a worker that failed is started again. */
+export interface Backoff {
+  /** After the first failure, in ms. Default 100. */
+  initial?: number;
+  /** By how much each further failure in a row multiplies it. Default 2. */
+  factor?: number;
+  /** The longest wait, in ms. Default 30,000. */
+  max?: number;
+  /** By which part of itself the wait is longer or shorter at random, 0 to 1. Default 0.1. */
+  jitter?: number;
+}
+
+/** Options of {@link supervise}. Times are in ms. */
+export interface SuperviseOptions {
+  /** How many workers there are at once. Default 1. */
+  workers?: number;
+  /**
+   * Which workers are started again after they ended by themselves: all (`'always'`, default), those
+   * that ended with another code than 0 or by a signal (`'on-failure'`), none (`'never'`). When none
+   * is left and none will come, the supervisor exits with the first code that is not 0.
+   */
+  restart?: RestartRule;
+  /** Restarts in total, after which a worker that ends stays down; 0 (default): any number. */
+  maxRestarts?: number;
+  /** Failures in a row of one worker, more than which make the supervisor give up; 0: never. Default 10. */
+  maxFailures?: number;
+  /** Count the failures within so long a time instead of those in a row. Default 0: in a row. */
+  failureWindow?: number;
+  /** A life shorter than this is a failure, whatever its exit code. Default 1000. */
+  minUptime?: number;
+  /** The waits between failures. They begin anew after a life of `minUptime`. */
+  backoff?: Backoff;
+  /**
+   * Whether a worker is ready once it is started, or once it calls `worker.ready()`. Default
+   * `'manual'` if `readyTimeout` is given or a launcher waits (`daemonize({ ready: 'manual' })`),
+   * otherwise `'started'`.
+   */
+  ready?: 'started' | 'manual';
+  /** How long a worker may take to become ready; 0: any time. Default 60,000. Then it has failed. */
+  readyTimeout?: number;
+  /** What tells a worker to end. Default `'SIGTERM'`. */
+  stopSignal?: NodeJS.Signals;
+  /** How long it may take for that, before SIGKILL; 0: any time. Default 10,000. */
+  stopTimeout?: number;
+  /**
+   * A worker that does not ping for so long hangs: it gets SIGABRT and is started again. It pings by
+   * itself for as long as its event loop turns, or with `{ timeout, ping: 'manual' }` only when it
+   * calls `worker.ping()`. Default 0: no watchdog.
+   */
+  watchdog?: number | { timeout: number; ping?: 'automatic' | 'manual' };
+  /** Resident memory in bytes, above which a worker is replaced by a new one; 0 (default): any. */
+  memoryLimit?: number;
+  /** Age at which a worker is replaced by a new one; 0 (default): any. */
+  maxLifetime?: number;
+  /** By which part of itself `maxLifetime` is longer or shorter at random, 0 to 1. Default 0.1. */
+  lifetimeJitter?: number;
+  /** Exit code of the supervisor when it gives up, 1 to 255. Default 1. */
+  onGiveUp?: number;
+  /** Path of the control socket. Default: there is none. */
+  control?: string;
+  /** Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. */
+  log?: string;
+  /** Run this program in the workers, with these arguments, instead of returning in them. */
+  exec?: readonly string[];
+}
+
+/** Everything that {@link SuperviseOptions} says, checked and with defaults. */
+export interface Plan {
+  workers: number;
+  limits: Limits;
+  /** Whether a worker pings by itself. */
+  automaticPing: boolean;
+  control: string | undefined;
+  log: { kind: 'stderr' } | { kind: 'none' } | { kind: 'file'; path: string };
+  exec: readonly string[] | undefined;
+}
+
+/** What of the world the plan depends on. */
+export interface Surroundings {
+  cwd: string;
+  path: string;
+  /** Whether somebody waits to hear that this program is ready. */
+  awaited: boolean;
+}
+
+const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
+  workers: true,
+  restart: true,
+  maxRestarts: true,
+  maxFailures: true,
+  failureWindow: true,
+  minUptime: true,
+  backoff: true,
+  ready: true,
+  readyTimeout: true,
+  stopSignal: true,
+  stopTimeout: true,
+  watchdog: true,
+  memoryLimit: true,
+  maxLifetime: true,
+  lifetimeJitter: true,
+  onGiveUp: true,
+  control: true,
+  log: true,
+  exec: true,
+};
+
+const KNOWN_BACKOFF: Readonly<Record<keyof Backoff, true>> = {
+  initial: true,
+  factor: true,
+  max: true,
+  jitter: true,
+};
+
+/** Most workers: each is a process. */
+export const MOST_WORKERS = 4096;
+/** Longest time: what a timer of Node's can do, about 24 days. */
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ENOENT, EACCES if `exec` is
+ * no program
+ */
+export function plan(options: SuperviseOptions, surroundings: Surroundings): Plan {
+  refuseUnknown(options, KNOWN, 'options');
+  const count = (name: keyof SuperviseOptions, fallback: number, most = LONGEST) =>
+    integer(options[name] ?? fallback, `options.${name}`, 0, most);
+  const manualReady =
+    options.ready === undefined
+      ? options.exec === undefined && (options.readyTimeout !== undefined || surroundings.awaited)
+      : oneOf(options.ready, 'ready', ['started', 'manual']) === 'manual';
+  if (options.exec !== undefined && manualReady) {
+    throw outOfRange('options.ready', "'started' when options.exec is given", options.ready);
+  }
+  const stopSignal = options.stopSignal ?? 'SIGTERM';
+  signalNumber(stopSignal);
+  const watchdog = watchdogOf(options.watchdog ?? 0);
+  return {
+    workers: count('workers', 1, MOST_WORKERS),
+    limits: {
+      restart: oneOf(options.restart, 'restart', ['always', 'on-failure', 'never']),
+      maxRestarts: count('maxRestarts', 0),
+      maxFailures: count('maxFailures', 10, 10_000),
+      failureWindow: count('failureWindow', 0),
+      minUptime: count('minUptime', 1000),
+      backoff: backoffOf(options.backoff ?? {}),
+      manualReady,
+      readyTimeout: count('readyTimeout', 60_000),
+      stopSignal,
+      stopTimeout: count('stopTimeout', 10_000),
+      // A program that is not this one has no way to ping.
+      watchdog: options.exec === undefined ? watchdog.timeout : 0,
+      memoryLimit: count('memoryLimit', 0, Number.MAX_SAFE_INTEGER),
+      maxLifetime: count('maxLifetime', 0),
+      lifetimeJitter: fraction(options.lifetimeJitter ?? 0.1, 'options.lifetimeJitter'),
+      giveUpCode: integer(options.onGiveUp ?? 1, 'options.onGiveUp', 1, 255),
+    },
+    automaticPing: watchdog.automatic,
+    control: options.control === undefined ? undefined : controlPath(options.control, surroundings),
+    log: logOf(options.log ?? 'stderr', surroundings),
+    exec: options.exec && command(options.exec, surroundings),
+  };
+}
+
+function refuseUnknown(options: object, known: object, name: string): void {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidType(name, 'of type object', options);
+  }
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(known, key)) continue;
+    const names = Object.keys(known).join(', ');
+    throw Object.assign(new TypeError(`Unknown option "${key}" in ${name}. Known are: ${names}`), {
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
+  }
+}
+
+/** One of the given words; the first is the default. */
+function oneOf<T extends string>(value: T | undefined, name: string, words: readonly T[]): T {
+  if (value === undefined) return words[0]!;
+  if (words.includes(value)) return value;
+  const all = words.map((word) => `'${word}'`).join(', ');
+  throw outOfRange(`options.${name}`, `one of ${all}`, value);
+}
+
+function fraction(value: unknown, name: string): number {
+  if (typeof value !== 'number') throw invalidType(name, 'of type number', value);
+  if (!(value >= 0 && value <= 1)) throw outOfRange(name, 'from 0 to 1', value);
+  return value;
+}
+
+function backoffOf(options: Backoff): Limits['backoff'] {
+  refuseUnknown(options, KNOWN_BACKOFF, 'options.backoff');
+  const { factor = 2 } = options;
+  if (typeof factor !== 'number')
+    throw invalidType('options.backoff.factor', 'of type number', factor);
+  if (!(factor >= 1 && factor <= 1000)) {
+    throw outOfRange('options.backoff.factor', 'from 1 to 1000', factor);
+  }
+  const initial = integer(options.initial ?? 100, 'options.backoff.initial', 0, LONGEST);
+  return {
+    initial,
+    factor,
+    max: integer(options.max ?? Math.max(30_000, initial), 'options.backoff.max', initial, LONGEST),
+    jitter: fraction(options.jitter ?? 0.1, 'options.backoff.jitter'),
+  };
+}
+
+function watchdogOf(value: NonNullable<SuperviseOptions['watchdog']>): {
+  timeout: number;
+  automatic: boolean;
+} {
+  if (typeof value === 'number') {
+    return { timeout: integer(value, 'options.watchdog', 0, LONGEST), automatic: true };
+  }
+  refuseUnknown(value, { timeout: true, ping: true }, 'options.watchdog');
+  const timeout = integer(value.timeout, 'options.watchdog.timeout', 0, LONGEST);
+  const ping = oneOf(value.ping, 'watchdog.ping', ['automatic', 'manual']);
+  return { timeout, automatic: ping === 'automatic' };
+}
+
+/** What fits into the address of a unix socket. */
+const LONGEST_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
+
+function controlPath(value: string, { cwd }: Surroundings): string {
+  const path = resolve(cwd, text(value, 'options.control'));
+  if (value === '' || Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
+    throw outOfRange('options.control', `a path of at most ${LONGEST_SOCKET_PATH} bytes`, path);
+  }
+  return path;
+}
+
+function logOf(value: string, { cwd }: Surroundings): Plan['log'] {
+  if (text(value, 'options.log') === '') throw outOfRange('options.log', 'a path', "''");
+  if (value === 'stderr' || value === 'none') return { kind: value };
+  return { kind: 'file', path: resolve(cwd, value) };
+}
+
+function command(words: readonly string[], surroundings: Surroundings): readonly string[] {
+  if (!Array.isArray(words) || words.length === 0) {
+    throw invalidType('options.exec', 'an Array of a program and its arguments', words);
+  }
+  const [program, ...args] = words.map((word, index) => text(word, `options.exec[${index}]`));
+  return [search(program!, surroundings), ...args];
+}
+
+/** As a shell finds it; execve(2) does not search. */
+function search(program: string, { cwd, path }: Surroundings): string {
+  if (program.includes('/')) {
+    const file = resolve(cwd, program);
+    accessSync(file, constants.X_OK);
+    return file;
+  }
+  for (const folder of path.split(delimiter)) {
+    const file = resolve(cwd, folder, program);
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) continue;
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not ours to run; another folder may have one that is.
+    }
+  }
+  throw Object.assign(new Error(`ENOENT: no program of this name in PATH, exec '${program}'`), {
+    code: 'ENOENT',
+    syscall: 'exec',
+    path: program,
+  });
+}

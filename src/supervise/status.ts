@@ -1,0 +1,77 @@
+// What a supervisor answers when it is asked how things are.
+
+import { describeOutcome } from './decisions.js';
+import { processorTime, residentMemory } from './proc.js';
+import type { Slot, State } from './state.js';
+
+/** A worker as others see it. Times in ms, memory in bytes; null: there is no process. */
+export interface WorkerStatus {
+  id: number;
+  pid: number | null;
+  state: 'starting' | 'ready' | 'replacing' | 'stopping' | 'waiting' | 'down';
+  uptime: number | null;
+  restarts: number;
+  generation: number;
+  rss: number | null;
+  cpu: number | null;
+  /** How its last process ended. */
+  lastExit: string | null;
+  /** What it says that it does. */
+  status: string | null;
+  /** Until it is started again, in state `waiting`. */
+  startsIn: number | null;
+}
+
+export interface SupervisorStatus {
+  pid: number;
+  phase: State['phase'];
+  uptime: number;
+  restarts: number;
+  rss: number | null;
+  workers: WorkerStatus[];
+}
+
+export function statusOf(
+  state: State,
+  now: number,
+  since: number,
+  texts: ReadonlyMap<number, string>,
+): SupervisorStatus {
+  return {
+    pid: process.pid,
+    phase: state.phase,
+    uptime: Math.round(now - since),
+    restarts: state.restarts,
+    rss: residentMemory(process.pid) ?? null,
+    workers: state.slots.map((slot) => workerStatus(slot, now, texts)),
+  };
+}
+
+function workerStatus(slot: Slot, now: number, texts: ReadonlyMap<number, string>): WorkerStatus {
+  const { id, restarts, generation, lastExit, lives } = slot;
+  const life = lives.find(({ role }) => role === 'main') ?? lives[0];
+  const pid = life?.pid ?? null;
+  return {
+    id,
+    pid,
+    state: wordFor(slot),
+    uptime: life === undefined ? null : Math.round(now - life.since),
+    restarts,
+    generation,
+    rss: pid === null ? null : (residentMemory(pid) ?? null),
+    cpu: pid === null ? null : (processorTime(pid) ?? null),
+    lastExit: lastExit === undefined ? null : describeOutcome(lastExit),
+    status: pid === null ? null : (texts.get(pid) ?? null),
+    startsIn: Number.isFinite(slot.startAt) ? Math.max(0, Math.round(slot.startAt - now)) : null,
+  };
+}
+
+function wordFor({ lives, startAt, forking }: Slot): WorkerStatus['state'] {
+  const main = lives.find(({ role }) => role === 'main');
+  if (main === undefined) {
+    if (lives.length > 0) return 'stopping';
+    return forking || Number.isFinite(startAt) ? 'waiting' : 'down';
+  }
+  if (main.phase === 'stopping' || main.phase === 'killing') return 'stopping';
+  return lives.some(({ role }) => role === 'successor') ? 'replacing' : main.phase;
+}

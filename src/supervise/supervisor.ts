@@ -1,0 +1,462 @@
+// The supervisor's loop. After the first fork nothing of the program runs here any more: its other
+// threads are stopped for good, its event loop does not turn. What is left waits in poll(2), asks
+// policy.ts what to do, and does it.
+
+import { describe } from '../detach/readiness.js';
+import { openListeners } from '../listen/listen.js';
+import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
+import { fork } from '../posix/fork.js';
+import {
+  _exit,
+  execve,
+  kill,
+  PR_SET_PDEATHSIG,
+  prctl,
+  setpgid,
+  type WaitResult,
+} from '../posix/process.js';
+import { SIG_SETMASK, setSignalDisposition, sigprocmask } from '../posix/signal.js';
+import { type Client, ControlSocket, parseRequest } from './control.js';
+import { Journal } from './decisions.js';
+import { Families } from './family.js';
+import { blockSignals, Inbox } from './inbox.js';
+import { type LinkReader, type LinkWriter, openLink } from './link.js';
+import type { Plan } from './options.js';
+import { decide, initial, nextDeadline } from './policy.js';
+import { outOfMemoryKills, residentMemory } from './proc.js';
+import type { Action, Decision, Event, Outcome, State } from './state.js';
+import { statusOf } from './status.js';
+import type { Upstream } from './upstream.js';
+import type { Identity } from './worker.js';
+
+const SIGNALS = [
+  'SIGCHLD',
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGHUP',
+  'SIGUSR1',
+  'SIGUSR2',
+] as const satisfies NodeJS.Signals[];
+
+/** How often memory is looked at, in ms. */
+const MEMORY_INTERVAL = 5000;
+/** So much later than asked for, poll(2) has not only been slow: the process was stopped. In ms. */
+const LATE = 1000;
+/** How long the end waits for what was killed. In ms. */
+const CLEARING = 5000;
+/** Exit code after an error of this program's own: EX_SOFTWARE of sysexits(3). */
+const FAILED = 70;
+
+/** What run() returns, in a worker. */
+export interface Born {
+  identity: Identity;
+  link: LinkWriter;
+}
+
+export class Supervisor {
+  readonly #plan: Plan;
+  readonly #upstream: Upstream;
+  readonly #journal: Journal;
+  readonly #control: ControlSocket | undefined;
+  readonly #inbox: Inbox;
+  readonly #families = new Families();
+  readonly #links = new Map<number, LinkReader>();
+  /** What workers say that they do, and why they ended. */
+  readonly #texts = new Map<number, string>();
+  readonly #errors = new Map<number, string>();
+  #lastError: string | undefined;
+  readonly #queue: Event[] = [];
+  readonly #since = performance.now();
+  #state: State;
+  #forked = false;
+  #stopped = false;
+  #memoryKills = outOfMemoryKills();
+  #nextSample = Number.POSITIVE_INFINITY;
+  #nextPing = Number.POSITIVE_INFINITY;
+  /** Clients that wait for the end of a reload. */
+  #reloading: Client[] = [];
+
+  /** @throws what opening the log and the control socket does, with nothing changed */
+  constructor(plan: Plan, upstream: Upstream) {
+    this.#plan = plan;
+    this.#upstream = upstream;
+    this.#state = initial(plan.limits);
+    this.#journal = new Journal(plan.log);
+    try {
+      this.#control = plan.control === undefined ? undefined : new ControlSocket(plan.control);
+      this.#inbox = new Inbox(SIGNALS);
+    } catch (error) {
+      this.#control?.[Symbol.dispose]();
+      this.#journal[Symbol.dispose]();
+      throw error;
+    }
+    if (plan.limits.memoryLimit > 0) this.#nextSample = this.#since + MEMORY_INTERVAL;
+    if (upstream.pingEvery > 0) this.#nextPing = this.#since;
+  }
+
+  /**
+   * Starts workers and keeps them. Returns in each of them; the supervisor's own process ends here.
+   * @throws if the first fork cannot be made at all, with everything undone
+   */
+  run(): Born {
+    const { workers } = this.#plan;
+    this.#queue.push({ type: 'start', now: performance.now(), workers });
+    try {
+      for (;;) {
+        const born = this.#decide();
+        if (born !== undefined) return born;
+        this.#wait();
+      }
+    } catch (error) {
+      if (this.#forked) this.#fail(error);
+      this.#undo();
+      throw error;
+    }
+  }
+
+  /** An error of this program's own. It must not get as far as Node, which would wait for threads. */
+  #fail(error: unknown): never {
+    this.#lastError = describe(error);
+    this.#tell({ event: 'failed', error: this.#lastError });
+    this.#exit(FAILED);
+  }
+
+  /** @returns something in a worker that was forked meanwhile */
+  #decide(): Born | undefined {
+    for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
+      const [state, actions] = decide(this.#state, event);
+      this.#state = state;
+      for (const action of actions) {
+        const born = this.#perform(action);
+        if (born !== undefined) return born;
+      }
+    }
+    return undefined;
+  }
+
+  #wait(): void {
+    const deadline = Math.min(nextDeadline(this.#state), this.#nextSample, this.#nextPing);
+    const requests = this.#requests();
+    const ready = new Map<number, number>();
+    try {
+      for (const [index, events] of poll(requests, timeoutUntil(deadline)).entries()) {
+        if (events !== 0) ready.set(requests[index]!.fd, events);
+      }
+    } catch (error) {
+      // A signal: the inbox has it.
+      if ((error as NodeJS.ErrnoException).code !== 'EINTR') throw error;
+    }
+    const now = performance.now();
+    // In this order: what workers have said while this process was stopped counts before the time
+    // that has passed meanwhile.
+    this.#readLinks(ready, now);
+    if (ready.has(this.#inbox.fd)) this.#readInbox(now);
+    this.#serve(ready, now);
+    if (now < deadline) return;
+    const late = now - deadline > LATE ? now - deadline : 0;
+    this.#queue.push({ type: 'tick', now, late });
+    this.#sample(now);
+    if (now >= this.#nextPing) {
+      this.#upstream.ping();
+      this.#nextPing = now + this.#upstream.pingEvery;
+    }
+  }
+
+  #requests(): PollRequest[] {
+    const requests = [{ fd: this.#inbox.fd, events: POLLIN }];
+    for (const link of this.#links.values()) {
+      if (!link.ended) requests.push({ fd: link.fd, events: POLLIN });
+    }
+    return this.#control === undefined ? requests : requests.concat(this.#control.requests());
+  }
+
+  #readLinks(ready: ReadonlyMap<number, number>, now: number): void {
+    for (const [pid, link] of this.#links) if (ready.has(link.fd)) this.#readLink(pid, link, now);
+  }
+
+  #readLink(pid: number, link: LinkReader, now: number): void {
+    for (const message of link.read()) {
+      if (message.type === 'status') this.#texts.set(pid, message.text);
+      else if (message.type === 'error') this.#errors.set(pid, message.text);
+      else this.#queue.push({ type: message.type, now, pid });
+    }
+  }
+
+  #readInbox(now: number): void {
+    for (const { signal, sender } of this.#inbox.take()) {
+      const by = sender === 0 ? signal : `${signal} from pid ${sender}`;
+      switch (signal) {
+        case 'SIGCHLD':
+          for (const result of this.#families.reap()) this.#buried(result, now);
+          break;
+        case 'SIGTERM':
+        case 'SIGINT':
+          this.#queue.push({ type: 'stop', now, by });
+          break;
+        case 'SIGQUIT':
+          this.#queue.push({ type: 'kill', now, by });
+          break;
+        case 'SIGHUP':
+          this.#queue.push({ type: 'reload', now });
+          break;
+        default:
+          this.#passOn(signal);
+      }
+    }
+  }
+
+  #buried({ pid, exitCode, signal, coreDumped }: WaitResult, now: number): void {
+    const link = this.#links.get(pid);
+    if (link !== undefined) {
+      // Its last words, and that it was ready, come before its end.
+      this.#readLink(pid, link, now);
+      link[Symbol.dispose]();
+      this.#links.delete(pid);
+    }
+    this.#texts.delete(pid);
+    const outOfMemory = signal === 'SIGKILL' && this.#memoryRanOut();
+    const outcome: Outcome = { exitCode, signal, coreDumped, outOfMemory };
+    this.#queue.push({ type: 'exited', now, pid, outcome, random: Math.random() });
+  }
+
+  #memoryRanOut(): boolean {
+    const before = this.#memoryKills;
+    this.#memoryKills = outOfMemoryKills();
+    return this.#memoryKills > before;
+  }
+
+  /** Signals whose meaning is the program's. SIGUSR1 opens the logs again, here too. */
+  #passOn(signal: NodeJS.Signals): void {
+    if (signal === 'SIGUSR1') {
+      try {
+        this.#journal.reopen();
+        this.#upstream.reopenLogs();
+      } catch {
+        // The old files stay in use; the workers will tell theirs.
+      }
+    }
+    for (const { lives } of this.#state.slots) {
+      for (const { pid } of lives) kill(pid, signal);
+    }
+  }
+
+  #sample(now: number): void {
+    if (now < this.#nextSample) return;
+    this.#nextSample = now + MEMORY_INTERVAL;
+    for (const { lives } of this.#state.slots) {
+      for (const { pid } of lives) {
+        const bytes = residentMemory(pid);
+        if (bytes !== undefined) this.#queue.push({ type: 'memory', now, pid, bytes });
+      }
+    }
+  }
+
+  // What clients of the control socket ask for.
+
+  #serve(ready: ReadonlyMap<number, number>, now: number): void {
+    if (this.#control === undefined) return;
+    for (const { client, line } of this.#control.serve(ready)) {
+      const request = parseRequest(line);
+      if (typeof request === 'string') {
+        client.send(JSON.stringify({ ok: false, error: request }));
+        continue;
+      }
+      switch (request.command) {
+        case 'status': {
+          const status = statusOf(this.#state, now, this.#since, this.#texts);
+          client.send(JSON.stringify({ ok: true, ...status }));
+          break;
+        }
+        case 'log':
+          for (const line of this.#journal.recent) client.send(line);
+          if (request.follow) client.follows = true;
+          else client.end();
+          break;
+        case 'reload':
+          // Answered when it is known how it went.
+          this.#reloading.push(client);
+          this.#queue.push({ type: 'reload', now });
+          break;
+        case 'scale':
+          this.#queue.push({ type: 'scale', now, workers: request.workers });
+          client.send(JSON.stringify({ ok: true }));
+          break;
+        case 'restart':
+          this.#queue.push({ type: 'restart', now });
+          client.send(JSON.stringify({ ok: true }));
+          break;
+        default:
+          this.#queue.push({ type: request.command, now, by: 'the control socket' });
+          client.send(JSON.stringify({ ok: true }));
+      }
+    }
+  }
+
+  #answerReload(decision: Decision): void {
+    const failed =
+      decision.event === 'stop' ||
+      (decision.event === 'replacement-failed' && decision.reason === 'reload');
+    if (!failed && decision.event !== 'reloaded') return;
+    const error = this.#lastError ?? 'the replacement failed; the old workers go on';
+    const answer = JSON.stringify(failed ? { ok: false, error } : { ok: true });
+    for (const client of this.#reloading) client.send(answer);
+    this.#reloading = [];
+  }
+
+  // What the policy wants.
+
+  #perform(action: Action): Born | undefined {
+    switch (action.type) {
+      case 'fork':
+        return this.#fork(action);
+      case 'signal':
+        // What it has started would be nobody's once it has ended.
+        this.#families.note(action.pid);
+        kill(action.pid, action.signal);
+        // One that is stopped takes no other signal.
+        kill(action.pid, 'SIGCONT');
+        return undefined;
+      case 'kill':
+        this.#families.kill(action.pid);
+        return undefined;
+      case 'tell':
+        this.#tell(action.decision);
+        return undefined;
+      case 'announce':
+        this.#upstream.ready();
+        return undefined;
+      case 'exit':
+        return this.#exit(action.code);
+    }
+  }
+
+  #tell(decision: Decision): void {
+    if (decision.event === 'stop') this.#stopped = true;
+    let told: Decision & { error?: string } = decision;
+    if (decision.event === 'exit') {
+      const error = this.#errors.get(decision.pid);
+      this.#errors.delete(decision.pid);
+      if (error !== undefined) {
+        this.#lastError = error;
+        told = { ...decision, error };
+      }
+    }
+    const line = this.#journal.tell(told);
+    for (const client of this.#control?.clients ?? []) if (client.follows) client.send(line);
+    this.#answerReload(decision);
+  }
+
+  #fork(identity: Identity): Born | undefined {
+    const { id } = identity;
+    const parent = process.pid;
+    // Until the child has its own handlers, no signal may reach ours in it.
+    const unblockSignals = blockSignals();
+    let link: ReturnType<typeof openLink> | undefined;
+    let pid: number;
+    try {
+      link = openLink();
+      pid = fork({ parent: 'alone' });
+    } catch (error) {
+      link?.reader[Symbol.dispose]();
+      link?.writer.close();
+      unblockSignals();
+      this.#cannotFork(id, error as NodeJS.ErrnoException);
+      return undefined;
+    }
+    const { reader, writer } = link;
+    this.#forked = true;
+    if (pid === 0) {
+      try {
+        this.#becomeWorker(parent, reader);
+        unblockSignals();
+        if (this.#plan.exec !== undefined) runProgram(this.#plan.exec);
+      } catch (error) {
+        writer.error(describe(error));
+        _exit(127);
+      }
+      return { identity, link: writer };
+    }
+    writer.close();
+    this.#links.set(pid, reader);
+    this.#families.add(pid);
+    try {
+      // Both do it: whoever comes first, nobody sees it in the wrong group.
+      setpgid(pid, pid);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // It has exec'ed another program already, or ended.
+      if (code !== 'EACCES' && code !== 'ESRCH') throw error;
+    }
+    unblockSignals();
+    this.#queue.unshift({ type: 'forked', now: performance.now(), id, pid, random: Math.random() });
+    return undefined;
+  }
+
+  /** For want of processes, memory or descriptors, which may come again; otherwise for good. */
+  #cannotFork(id: number, error: NodeJS.ErrnoException): void {
+    const { code = 'unknown' } = error;
+    if (!this.#forked && !['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(code)) throw error;
+    this.#queue.unshift({
+      type: 'unforked',
+      now: performance.now(),
+      id,
+      code,
+      random: Math.random(),
+    });
+  }
+
+  #undo(): void {
+    this.#inbox.close();
+    this.#control?.[Symbol.dispose]();
+    this.#journal[Symbol.dispose]();
+  }
+
+  /** Undoes in the child what makes a supervisor, signals blocked. */
+  #becomeWorker(parent: number, own: LinkReader): void {
+    setpgid(0, 0);
+    endWith(parent);
+    this.#inbox.close();
+    this.#control?.release();
+    this.#journal[Symbol.dispose]();
+    own[Symbol.dispose]();
+    for (const link of this.#links.values()) link[Symbol.dispose]();
+  }
+
+  #exit(code: number): never {
+    const deadline = performance.now() + CLEARING;
+    while (this.#families.clear() && performance.now() < deadline) poll([], 2);
+    const { announced } = this.#state;
+    const stopped = !announced && code === 0 && this.#stopped;
+    const reason = stopped ? 'doublefork: stopped before the workers were ready' : this.#lastError;
+    if (!this.#upstream.isWorker) for (const listener of openListeners()) listener.close();
+    this.#upstream.ended(stopped ? 1 : code, code === 0 && !stopped ? undefined : reason);
+    this.#control?.[Symbol.dispose]();
+    _exit(code);
+  }
+}
+
+/** In ms, as poll(2) wants it: -1 for ever, rounded up so that the time has come when it returns. */
+function timeoutUntil(deadline: number): number {
+  if (deadline === Number.POSITIVE_INFINITY) return -1;
+  return Math.min(2 ** 31 - 1, Math.max(0, Math.ceil(deadline - performance.now())));
+}
+
+/** A worker must not outlive its supervisor, however that ends. */
+function endWith(parent: number): void {
+  try {
+    prctl(PR_SET_PDEATHSIG, 9);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSYS') throw error;
+  }
+  // It may have ended before that.
+  if (process.ppid !== parent) _exit(1);
+}
+
+/** Replaces the process by another program, with what Node has changed about signals undone. */
+function runProgram([program, ...args]: readonly string[]): never {
+  setSignalDisposition('SIGPIPE', 'default');
+  setSignalDisposition('SIGXFSZ', 'default');
+  sigprocmask(SIG_SETMASK, []);
+  execve(program!, [program!, ...args]);
+}

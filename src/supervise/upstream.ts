@@ -1,0 +1,108 @@
+// Who hears how the supervisor fares: the launcher of a daemon, the supervisor of a supervisor, or
+// nobody.
+
+import { currentDaemon, type Daemon } from '../detach/daemon.js';
+import type { Worker } from './worker.js';
+
+export interface Upstream {
+  /** Whether somebody waits for the word. */
+  readonly awaited: boolean;
+  /** Whether this process has a supervisor itself. */
+  readonly isWorker: boolean;
+  /** How often to say that the supervisor does not hang, in ms; 0: never. */
+  readonly pingEvery: number;
+  ping(): void;
+  /** All workers are ready. */
+  ready(): void;
+  /** It is over. `reason` is for people. */
+  ended(code: number, reason: string | undefined): void;
+  /** The log files were moved away. */
+  reopenLogs(): void;
+  /** In a worker: what was the supervisor's to say is the worker's supervisor's business now. */
+  handOver(worker: Worker): void;
+}
+
+class DaemonUpstream implements Upstream {
+  readonly isWorker = false;
+  readonly pingEvery = 0;
+  readonly #daemon: Daemon;
+
+  constructor(daemon: Daemon) {
+    this.#daemon = daemon;
+  }
+
+  get awaited(): boolean {
+    return this.#daemon.readiness?.pending ?? false;
+  }
+
+  ping(): void {}
+
+  ready(): void {
+    this.#daemon.ready();
+  }
+
+  ended(code: number, reason: string | undefined): void {
+    this.#daemon.pidfile?.remove();
+    const { readiness } = this.#daemon;
+    if (readiness?.pending !== true) return;
+    if (code === 0 && reason === undefined) readiness.ready();
+    else readiness.failed(reason ?? `doublefork: the supervisor ended with code ${code}`, code);
+  }
+
+  reopenLogs(): void {
+    this.#daemon.reopenLogs();
+  }
+
+  handOver(worker: Worker): void {
+    this.#daemon.readiness?.delegate(worker);
+    this.#daemon.pidfile?.close();
+  }
+}
+
+class WorkerUpstream implements Upstream {
+  readonly awaited = true;
+  readonly isWorker = true;
+  readonly pingEvery: number;
+  readonly #worker: Worker;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    this.pingEvery = worker.pingEvery;
+  }
+
+  ping(): void {
+    this.#worker.ping();
+  }
+
+  ready(): void {
+    this.#worker.ready();
+  }
+
+  ended(_code: number, reason: string | undefined): void {
+    if (reason !== undefined) this.#worker.explain(reason);
+  }
+
+  reopenLogs(): void {}
+
+  handOver(): void {
+    this.#worker[Symbol.dispose]();
+  }
+}
+
+/** @param worker whose process this is, if it is one */
+export function findUpstream(worker: Worker | undefined): Upstream {
+  if (worker !== undefined) return new WorkerUpstream(worker);
+  const daemon = currentDaemon();
+  return daemon === undefined ? nobody : new DaemonUpstream(daemon);
+}
+
+const nobody: Upstream = {
+  awaited: false,
+  isWorker: false,
+  pingEvery: 0,
+  ping() {},
+  ready() {},
+  ended() {},
+  reopenLogs() {},
+  handOver() {},
+};

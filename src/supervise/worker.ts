@@ -1,0 +1,134 @@
+// What supervise() returns in a worker.
+
+import { describe } from '../detach/readiness.js';
+import { text } from '../posix/errors.js';
+import type { LinkWriter } from './link.js';
+
+/** Which worker a process is. */
+export interface Identity {
+  id: number;
+  generation: number;
+  restarts: number;
+}
+
+/** How a worker is to behave. */
+export interface Conduct {
+  stopSignal: NodeJS.Signals;
+  /** How often to ping, in ms; 0: when told to. */
+  pingEvery: number;
+}
+
+/** A worker, as seen by itself. */
+export class Worker implements Disposable {
+  /** 1 for the first, 2 for the second. A worker that is started again keeps it. */
+  readonly id: number;
+  /** 1 for the first process of this worker, one more for each that took its place. */
+  readonly generation: number;
+  /** How often this worker was started again after it had ended by itself. */
+  readonly restarts: number;
+  /** @internal */
+  readonly pingEvery: number;
+  readonly #link: LinkWriter;
+  readonly #stopSignals: ReadonlySet<NodeJS.Signals>;
+  readonly #heartbeat: NodeJS.Timeout | undefined;
+  readonly #cleanups: (() => unknown)[] = [];
+  #stop: AbortController | undefined;
+  #ready = false;
+
+  /** @internal */
+  constructor(identity: Identity, link: LinkWriter, conduct: Conduct) {
+    this.id = identity.id;
+    this.generation = identity.generation;
+    this.restarts = identity.restarts;
+    this.pingEvery = conduct.pingEvery;
+    this.#link = link;
+    this.#stopSignals = new Set(['SIGTERM', 'SIGINT', conduct.stopSignal]);
+    process.on('uncaughtExceptionMonitor', this.#onException);
+    if (conduct.pingEvery > 0) {
+      this.#heartbeat = setInterval(() => link.ping(), conduct.pingEvery).unref();
+    }
+  }
+
+  /** The process id. */
+  get pid(): number {
+    return process.pid;
+  }
+
+  /** Says that it serves. With `ready: 'started'` that is taken for granted. */
+  ready(): void {
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#link.ready();
+  }
+
+  /** Says that it does not hang. Needed only with `watchdog: { ping: 'manual' }`. */
+  ping(): void {
+    this.#link.ping();
+  }
+
+  /** Says what it does, for people who ask for the status. @param what a line of text */
+  status(what: string): void {
+    this.#link.status(text(what, 'what'));
+  }
+
+  /** Tells the supervisor why this worker is about to end. */
+  explain(reason: unknown): void {
+    this.#link.error(describe(reason));
+  }
+
+  /**
+   * Aborted when the worker is told to end (SIGTERM, SIGINT, the `stopSignal`), with the signal's name
+   * as the reason; a second signal ends the process. Until this is read once, those signals do what
+   * they always do.
+   */
+  get signal(): AbortSignal {
+    if (this.#stop === undefined) {
+      this.#stop = new AbortController();
+      for (const name of this.#stopSignals) process.on(name, this.#onStop);
+    }
+    return this.#stop.signal;
+  }
+
+  readonly #onStop = (name: NodeJS.Signals): void => {
+    for (const name of this.#stopSignals) process.off(name, this.#onStop);
+    this.#stop?.abort(name);
+  };
+
+  /**
+   * Runs a function at the end, the last one first: when the worker is told to end, waiting for what
+   * they return, after which it exits with code 0; or without waiting if it exits by itself before.
+   * An error among them makes it exit with code 1.
+   */
+  onExit(cleanup: () => unknown): void {
+    this.#cleanups.push(cleanup);
+    if (this.#cleanups.length > 1) return;
+    process.once('exit', () => {
+      for (let next = this.#cleanups.pop(); next !== undefined; next = this.#cleanups.pop()) next();
+    });
+    this.signal.addEventListener('abort', () => void this.#cleanUp());
+  }
+
+  async #cleanUp(): Promise<void> {
+    let code = 0;
+    for (let next = this.#cleanups.pop(); next !== undefined; next = this.#cleanups.pop()) {
+      try {
+        await next();
+      } catch (error) {
+        code = 1;
+        this.explain(error);
+        process.stderr.write(`${describe(error)}\n`);
+      }
+    }
+    process.exit(code);
+  }
+
+  readonly #onException = (error: unknown): void => this.explain(error);
+
+  /** Lets go of the supervisor: in a copy of this process, which is nobody's worker, or another one. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#heartbeat);
+    process.off('uncaughtExceptionMonitor', this.#onException);
+    for (const name of this.#stopSignals) process.off(name, this.#onStop);
+    this.#link.close();
+  }
+}

@@ -1,0 +1,266 @@
+// C23, C24: how supervisors and workers are told to end, and that nothing of them stays.
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../support/folder.js';
+import { MARK, marked, type Stat, stat, until } from '../../support/processes.js';
+import { run, start } from '../../support/program.js';
+import { decisions } from './tools.js';
+
+const SUPERVISE = 'const { supervise } = doublefork;';
+const STAY = 'setInterval(() => {}, 1e6);';
+
+/** A folder of the test's own, under the name FAMILY; with a file in it that is no program. */
+function folder(broken?: string): { env: { FAMILY: string } } {
+  const path = temporaryFolder();
+  if (broken !== undefined) writeFileSync(join(path, broken), 'no program', { mode: 0o755 });
+  return { env: { FAMILY: path } };
+}
+
+/** All processes of this test. */
+const left = () => marked(process.env[MARK]!).filter((pid) => pid !== process.pid);
+
+const children = (pid: number): Stat[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => stat(Number(name)) ?? [])
+    .filter(({ ppid }) => ppid === pid);
+
+describe('stop', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s ends the workers, then the supervisor',
+    async (signal) => {
+      const program = start(`${SUPERVISE}
+      const worker = supervise({ workers: 3 });
+      worker.signal.addEventListener('abort', () => { report(worker.signal.reason); process.exit(0); });
+      report('up');
+      ${STAY}
+    `);
+      for (let i = 0; i < 3; i++) expect(await program.report()).toBe('up');
+      process.kill(program.pid, signal);
+      const ended = await program.ended;
+      expect(ended).toMatchObject({ code: 0, signal: null });
+      expect(ended.reports.slice(3)).toEqual(['SIGTERM', 'SIGTERM', 'SIGTERM']);
+      expect(decisions(ended, 'stop')[0].by).toBe(`${signal} from pid ${process.pid}`);
+      expect(left()).toEqual([]);
+    },
+  );
+
+  test('C23 during the backoff it is immediate, and nothing is started after it', async () => {
+    const program = start(`${SUPERVISE}
+      supervise({ backoff: { initial: 1e6 } });
+      report(process.pid);
+      process.exit(1);
+    `);
+    const pid = await program.report();
+    await until(() => stat(pid) === undefined, 'reaped');
+    process.kill(program.pid);
+    const ended = await program.ended;
+    expect(ended.code).toBe(0);
+    expect(decisions(ended, 'start')).toHaveLength(1);
+  });
+
+  test('C23 a worker that dies while it is told to end is not started again', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise();
+      process.on('SIGTERM', () => process.kill(process.pid, 'SIGKILL'));
+      report('up');
+      ${STAY}
+    `);
+    await program.report();
+    process.kill(program.pid);
+    expect((await program.ended).reports).toEqual(['up']);
+  });
+
+  test('a worker that does not end in time is killed; one that is stopped is let go on first', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise({ workers: 2, stopTimeout: 300 });
+      process.on('SIGTERM', () => worker.id === 1 || process.exit(0));
+      report(process.pid);
+      ${STAY}
+    `);
+    for (const _ of [1, 2]) process.kill(await program.report(), 'SIGSTOP');
+    process.kill(program.pid);
+    const exits = decisions(await program.ended, 'exit');
+    expect(exits.find(({ worker }) => worker === 1)).toMatchObject({ signal: 'SIGKILL' });
+    expect(exits.find(({ worker }) => worker === 2)).toMatchObject({ exitCode: 0 });
+  });
+
+  test('SIGQUIT does not wait', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise({ stopTimeout: 0 });
+      process.on('SIGTERM', () => report('asked'));
+      report('up');
+      ${STAY}
+    `);
+    await program.report();
+    process.kill(program.pid);
+    expect(await program.report()).toBe('asked');
+    process.kill(program.pid, 'SIGQUIT');
+    expect((await program.ended).code).toBe(0);
+  });
+
+  test('a signal that comes for a worker as it is born reaches the handlers that the program has', async () => {
+    const program = start(`${SUPERVISE}
+      process.on('SIGTERM', () => process.exit(9));
+      supervise({ restart: 'never', log: 'none' });
+      ${STAY}
+    `);
+    // As early as can be: the supervisor may not have seen its own fork return.
+    await until(() => children(program.pid).length === 1, 'forked');
+    process.kill(children(program.pid)[0]!.pid, 'SIGTERM');
+    expect((await program.ended).code).toBe(9);
+  });
+
+  test('onExit: clean-ups run before the end, the last one first', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise();
+      worker.onExit(async () => { await null; report('first'); });
+      worker.onExit(async () => { await new Promise((r) => setTimeout(r, 50)); report('second'); });
+      report('up');
+      ${STAY}
+    `);
+    await program.report();
+    process.kill(program.pid);
+    const ended = await program.ended;
+    expect(ended.reports).toEqual(['up', 'second', 'first']);
+    expect(decisions(ended, 'exit')).toMatchObject([{ exitCode: 0 }]);
+  });
+
+  test('a storm of signals: none is lost, nothing hangs', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise({ workers: 2, stopSignal: 'SIGUSR2', stopTimeout: 0 });
+      process.on('SIGUSR1', () => {});
+      process.on('SIGUSR2', () => process.exit(0));
+      report('up');
+      ${STAY}
+    `);
+    for (const _ of [1, 2]) await program.report();
+    for (let i = 0; i < 2000; i++) {
+      process.kill(program.pid, (['SIGUSR1', 'SIGCHLD', 'SIGHUP'] as const)[i % 3]);
+    }
+    process.kill(program.pid, 'SIGTERM');
+    expect((await program.ended).code).toBe(0);
+  });
+});
+
+describe('families', () => {
+  /** A worker with children: one as usual, one in a session of its own, one that detaches itself. */
+  const FAMILY = `
+    const { spawn } = await import('node:child_process');
+    const file = process.env.FAMILY + '/' + process.pid;
+    const pids = () => fs.readFileSync(file, 'utf8').trim().split('\\n').map(Number);
+    const shell = 'echo $$ >>' + file + '; exec sleep 1000';
+    spawn('/bin/sh', ['-c', shell]);
+    spawn('setsid', ['/bin/sh', '-c', shell]);
+    spawn('/bin/sh', ['-c', '(setsid /bin/sh -c "' + shell.replace('$$', '\\\\$\\\\$') + '" &) &']);
+    const timer = setInterval(() => {
+      if (!fs.existsSync(file) || pids().length < 3) return;
+      clearInterval(timer);
+      report({ worker: process.pid, family: pids() });
+    }, 5);
+    setInterval(() => {}, 1e6);
+  `;
+
+  test('C24 stop leaves nothing of what workers have started', async () => {
+    const program = start(`${SUPERVISE} supervise({ workers: 2 }); ${FAMILY}`, folder());
+    const families = [await program.report(), await program.report()].flatMap(
+      ({ family }) => family,
+    );
+    expect(families).toHaveLength(6);
+    expect(families.every((pid) => stat(pid))).toBe(true);
+    process.kill(program.pid);
+    expect((await program.ended).code).toBe(0);
+    expect(families.filter((pid) => stat(pid))).toEqual([]);
+    expect(left()).toEqual([]);
+  });
+
+  test('C24 nor does a crash, before the next one starts', async () => {
+    const program = start(`${SUPERVISE} supervise({ minUptime: 0 }); ${FAMILY}`, folder());
+    const first = await program.report();
+    process.kill(first.worker, 'SIGKILL');
+    const second = await program.report();
+    expect(first.family.filter((pid: number) => stat(pid))).toEqual([]);
+    process.kill(program.pid);
+    await program.ended;
+    expect(second.family.filter((pid: number) => stat(pid))).toEqual([]);
+  });
+
+  test('C23 no zombies: orphans are reaped, workers and their children too', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise({ minUptime: 0 });
+      const { execFileSync } = await import('node:child_process');
+      execFileSync('/bin/sh', ['-c', '(sleep 0.05 &) &']);
+      report(process.pid);
+      ${STAY}
+    `);
+    for (let i = 0; i < 5; i++) process.kill(await program.report(), 'SIGKILL');
+    await program.report();
+    await until(() => children(program.pid).length === 1, 'one child');
+    expect(children(program.pid).map(({ state }) => state)).not.toContain('Z');
+    process.kill(program.pid);
+    await program.ended;
+  });
+
+  test('C23 a supervisor that is killed leaves no worker behind', async () => {
+    const program = start(`${SUPERVISE}
+      supervise({ workers: 3 });
+      process.on('SIGTERM', () => {});
+      report(process.pid);
+      ${STAY}
+    `);
+    const workers = [await program.report(), await program.report(), await program.report()];
+    process.kill(program.pid, 'SIGKILL');
+    await program.ended;
+    await until(() => workers.every((pid) => stat(pid) === undefined), 'gone');
+  });
+
+  test('a worker has none of the descriptors of its supervisor, nor of its siblings', async () => {
+    const program = start(
+      `${SUPERVISE}
+      const before = fs.readdirSync('/proc/self/fd').length;
+      const worker = supervise({ workers: 3, control: process.env.FAMILY + '/control' });
+      report(fs.readdirSync('/proc/self/fd').length - before);
+      ${STAY}
+    `,
+      folder(),
+    );
+    // The pipe to the supervisor.
+    for (let i = 0; i < 3; i++) expect(await program.report()).toBe(1);
+    process.kill(program.pid);
+    await program.ended;
+  });
+});
+
+test('workers can run another program', async () => {
+  const program = start(`${SUPERVISE}
+    supervise({ workers: 2, minUptime: 0, exec: ['sleep', '1000'] });
+    report('never');
+  `);
+  await until(() => children(program.pid).length === 2, 'two workers');
+  const name = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  await until(() => children(program.pid).every(({ pid }) => name(pid) === 'sleep'), 'sleep');
+  const [first] = children(program.pid);
+  const ignored = readFileSync(`/proc/${first!.pid}/status`, 'utf8').match(/SigIgn:\t(\w+)/)![1]!;
+  expect(BigInt(`0x${ignored}`)).toBe(0n);
+  process.kill(first!.pid, 'SIGKILL');
+  await until(() => stat(first!.pid) === undefined && children(program.pid).length === 2, 'again');
+  process.kill(program.pid);
+  const ended = await program.ended;
+  expect(ended).toMatchObject({ code: 0, reports: [] });
+});
+
+test('a program that cannot be run gives up with the error', async () => {
+  const missing = await run(`${SUPERVISE} supervise({ exec: ['/nonexistent'] });`);
+  expect(missing.stderr).toMatch(/ENOENT/);
+  expect(missing.code).toBe(1);
+  const broken = await run(
+    `${SUPERVISE} supervise({ exec: [process.env.FAMILY + '/broken'],
+      maxFailures: 1, backoff: { initial: 1 } });`,
+    folder('broken'),
+  );
+  expect(broken.code).toBe(1);
+  expect(decisions(broken, 'exit')[0]).toMatchObject({ exitCode: 127 });
+  expect(decisions(broken, 'exit')[0].error).toMatch(/ENOEXEC|ENOENT|EACCES/);
+});
