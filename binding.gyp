@@ -18,6 +18,7 @@
       "target_name": "doublefork",
       "sources": [
         "native/addon.cc",
+        "native/confine/confinement.cc",
         "native/detach/handles.cc",
         "native/detach/inventory.cc",
         "native/detach/launcher.cc",
@@ -26,6 +27,8 @@
         "native/exec/binding.cc",
         "native/exec/exec.cc",
         "native/syscalls/descriptor.cc",
+        "native/syscalls/identity.cc",
+        "native/syscalls/limits.cc",
         "native/syscalls/lock.cc",
         "native/syscalls/process.cc",
         "native/syscalls/signal.cc",

@@ -15,10 +15,12 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportDescriptor(
       exports);                          // open close dup dup2 dup3 pipe poll closeRange isatty ...
   doublefork::ExportLock(exports);       // flock fcntlLock
+  doublefork::ExportIdentity(exports);   // setresuid setgroups chroot getpwnam ...
+  doublefork::ExportLimits(exports);     // getrlimit setrlimit nice resources
   doublefork::ExportSignal(exports);     // sigprocmask disposition setDisposition
   doublefork::ExportSocket(exports);     // socket bind listen accept sendmsg recvmsg ...
   doublefork::ExportWatch(exports);      // watch
-  doublefork::ExportFork(exports);       // fork detach forkSupport
+  doublefork::ExportFork(exports);       // fork detach confine forkSupport
   doublefork::ExportExec(exports);       // launch
   doublefork::ExportHandles(exports);    // loopHandles
   doublefork::ExportInbox(exports);      // openInbox takeInbox closeInbox

@@ -85,6 +85,7 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   launcher.CatchSignals();
 
   Image image;
+  image.confinement = Confinement(request.Get("confinement"));
   image.path = request.Get("path").As<Napi::String>();
   image.cwd = request.Get("cwd").As<Napi::String>();
   image.arguments = List<std::string>(request.Get("argv"));

@@ -144,7 +144,7 @@ struct Vectors {
   Word word;
   if (!image.cwd.empty() && chdir(image.cwd.c_str()) < 0) {
     word.failure.Set(errno, "chdir");
-  } else {
+  } else if (image.confinement.Apply(word.failure)) {
     execve(image.path.c_str(), vectors.arguments.data(), vectors.environment.data());
     word.failure.Set(errno, "execve");
   }

@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "confine/confinement.h"
 #include "detach/failure.h"
 
 namespace doublefork {
 
 // Everything that the new process needs, ready before the fork: behind it nothing may be allocated.
 struct Image {
+  Confinement confinement;
   std::string path;
   std::string cwd;  // empty: where the launcher is
   std::vector<std::string> arguments;

@@ -14,12 +14,13 @@
 namespace doublefork {
 namespace {
 
-// A refusal is [errno, sentence]; JavaScript makes the error of it.
+// A refusal is [errno, sentence, function]; JavaScript makes the error of it.
 Napi::Value Refusal(Napi::Env env, const Reason& reason) {
-  Napi::Array pair = Napi::Array::New(env, 2);
-  pair.Set(0u, -reason.error);
-  pair.Set(1u, reason.Sentence());
-  return pair;
+  Napi::Array triple = Napi::Array::New(env, 3);
+  triple.Set(0u, -reason.error);
+  triple.Set(1u, reason.Sentence());
+  triple.Set(2u, reason.call == nullptr ? "fork" : reason.call);
+  return triple;
 }
 
 uv_loop_t* MainLoop(Napi::Env env) {
@@ -81,11 +82,13 @@ class LettingGo {
   int error_ = 0;
 };
 
-// detach(quiesceTimeoutMs, readyTimeoutMs) -> in the daemon, the descriptor on which it tells the
-// launcher how it fares; in the launcher a refusal, or nothing ever: it waits and exits.
+// detach(quiesceTimeoutMs, readyTimeoutMs, confinement) -> in the daemon, the descriptor on which
+// it tells the launcher how it fares; in the launcher a refusal, or nothing ever: it waits and
+// exits.
 Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
+  const Confinement confinement(info[2]);
   const ForkRequest request = {MainLoop(info.Env()), Generations::kDaemon, Parent::kFrozen,
-                               info[0].As<Napi::Number>().Int32Value()};
+                               info[0].As<Napi::Number>().Int32Value(), &confinement};
   Reason reason;
   Launcher launcher;
   LettingGo letting_go;
@@ -104,6 +107,15 @@ Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), launcher.BecomeDaemon());
 }
 
+// confine(confinement, quiesceTimeoutMs) -> undefined, or why the process must end.
+Napi::Value ConfineBinding(const Napi::CallbackInfo& info) {
+  Reason reason;
+  const Confinement confinement(info[0]);
+  const int timeout_ms = info[1].As<Napi::Number>().Int32Value();
+  if (ConfineEverywhere(confinement, timeout_ms, reason)) return info.Env().Undefined();
+  return Refusal(info.Env(), reason);
+}
+
 // forkSupport() -> '' or why not.
 Napi::Value ForkSupport(const Napi::CallbackInfo& info) {
   Reason reason;
@@ -117,6 +129,7 @@ void ExportFork(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("fork", Napi::Function::New(env, ForkBinding, "fork"));
   exports.Set("detach", Napi::Function::New(env, DetachBinding, "detach"));
+  exports.Set("confine", Napi::Function::New(env, ConfineBinding, "confine"));
   exports.Set("forkSupport", Napi::Function::New(env, ForkSupport, "forkSupport"));
 }
 

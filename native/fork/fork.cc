@@ -107,11 +107,24 @@ long CloneGenerations(Generations generations, int* tid_address) {
   return generations == Generations::kDaemon ? CloneDaemon(tid_address) : CloneProcess(tid_address);
 }
 
+bool Confine(const Confinement* confinement, Reason& reason) {
+  Failure failure;
+  if (confinement == nullptr) return true;
+  if (!confinement->Apply(failure)) return reason.Set(failure);
+  if (confinement->nice()) {
+    for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+      thread->nice = *confinement->nice();
+    }
+  }
+  return true;
+}
+
 // The first steps of the new process.
-void ComeToLife(Freeze& freeze, KernelObjects& objects, HiddenHeap& heap, Report& report,
-                Reason& reason, void* robust_list, size_t robust_list_size) {
+void ComeToLife(const Confinement* confinement, Freeze& freeze, KernelObjects& objects,
+                HiddenHeap& heap, Report& report, Reason& reason, void* robust_list,
+                size_t robust_list_size) {
   RegisterOwnThread(robust_list, robust_list_size);
-  if (!objects.Separate(reason) || !ReviveThreads(reason)) {
+  if (!objects.Separate(reason) || !Confine(confinement, reason) || !ReviveThreads(reason)) {
     report.Send(reason);
     arch::Syscall(SYS_exit_group, 1);
   }
@@ -150,7 +163,8 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
 
   const long pid = CloneGenerations(request.generations, freeze.tid_address());
   if (pid == 0) {
-    ComeToLife(freeze, objects, heap, report, reason, robust_list, robust_list_size);
+    ComeToLife(request.confinement, freeze, objects, heap, report, reason, robust_list,
+               robust_list_size);
     return 0;
   }
   if (pid < 0) {
@@ -165,6 +179,29 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
   }
   if (request.parent != Parent::kRuns) freeze.Keep(request.parent == Parent::kAlone);
   return static_cast<pid_t>(pid);
+}
+
+bool ConfineEverywhere(const Confinement& confinement, int timeout_ms, Reason& reason) {
+  // Read by the other threads as they leave the handler.
+  struct Order {
+    const Confinement* confinement;
+    std::atomic<int> failed{0};
+    Failure failure;
+  } order;
+  order.confinement = &confinement;
+  const auto act = [](const void* argument) {
+    auto& order = *static_cast<Order*>(const_cast<void*>(argument));
+    Failure failure;
+    if (order.confinement->ApplyToThread(failure)) return;
+    if (order.failed.fetch_add(1) == 0) order.failure = failure;
+  };
+  Failure failure;
+  const BlockedSignals blocked;
+  Freeze freeze;
+  if (!freeze.Stop(timeout_ms, reason)) return false;
+  if (!confinement.Apply(failure)) return reason.Set(failure);
+  freeze.ThawAfter(act, &order);
+  return order.failed.load() == 0 || reason.Set(order.failure);
 }
 
 }  // namespace doublefork

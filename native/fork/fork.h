@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "confine/confinement.h"
 #include "fork/reason.h"
 
 namespace doublefork {
@@ -25,10 +26,16 @@ struct ForkRequest {
   Generations generations;
   Parent parent;
   int timeout_ms;  // for the other threads to come to rest
+  // Applied in the child while it has one thread; the others inherit it. Null: nothing changes.
+  const Confinement* confinement = nullptr;
 };
 
 // 0 in the child, its process id in the parent, -1 with the reason when nothing has changed.
 pid_t Fork(const ForkRequest& request, Reason& reason);
+
+// Confines this process with all its threads, which must come to rest for it. False, with the
+// reason: some may be confined then and others not, and the process must end.
+bool ConfineEverywhere(const Confinement& confinement, int timeout_ms, Reason& reason);
 
 // Whether Fork() can work here, without side effects: Fork() asks the first, which is cheap, and
 // finds out the rest on its way.

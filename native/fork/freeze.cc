@@ -44,6 +44,10 @@ struct Table {
   std::atomic<int> entered{0};  // futex: how many have frozen so far
   std::atomic<int> unread{0};   // futex: how many entries revived threads have still to read
   long tid_offset = 0;          // of the thread id, from the thread pointer
+  // What frozen threads do before they go on, and how many have still to do it (futex).
+  void (*action)(const void*) = nullptr;
+  const void* argument = nullptr;
+  std::atomic<int> acting{0};
   bool kept = false;
   KernelSigaction old_action = {};
 } table;
@@ -75,6 +79,15 @@ void Record(Thread& thread, const siginfo_t* info, const ucontext_t* context) {
                                        reinterpret_cast<long>(thread.affinity));
 }
 
+void Act() {
+  if (table.action == nullptr) return;
+  const int old = errno;
+  table.action(table.argument);
+  errno = old;
+  table.acting.fetch_sub(1);
+  FutexWake(table.acting);
+}
+
 // Runs on every other thread, on its own stack, with all signals masked. Only raw system calls: the
 // thread may be anywhere, inside malloc too, and its errno is not ours.
 void Handler(int, siginfo_t* info, void* context) {
@@ -89,6 +102,7 @@ void Handler(int, siginfo_t* info, void* context) {
     table.entered.fetch_add(1);
     FutexWake(table.entered);
     while (thread.ticket.load() == ticket) FutexWait(thread.ticket, ticket, nullptr);
+    Act();
     return;
   }
   // Nobody waits for this thread: the freeze gave up before the signal came through.
@@ -424,6 +438,21 @@ void Freeze::Thaw() {
   stopped_ = false;
   ReleaseAll();
   if (!table.kept) RestoreHandler();
+}
+
+void Freeze::ThawAfter(void (*action)(const void*), const void* argument) {
+  int frozen = 0;
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() == Thread::kFrozen && !thread->kept) ++frozen;
+  }
+  table.acting.store(frozen);
+  table.argument = argument;
+  table.action = action;
+  Thaw();
+  for (int left = table.acting.load(); left > 0; left = table.acting.load()) {
+    FutexWait(table.acting, left, nullptr);
+  }
+  table.action = nullptr;
 }
 
 void Freeze::Keep(bool helpers_run) {

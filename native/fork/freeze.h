@@ -69,6 +69,9 @@ class Freeze {
   bool Stop(int timeout_ms, Reason& reason);
   // Lets them go on, but for those that an earlier call has kept.
   void Thaw();
+  // The same, once each has run an action. Only async-signal-safe calls in it. Returns when all
+  // have.
+  void ThawAfter(void (*action)(const void*), const void* argument);
   // The threads stay as they are for good; a later Stop() of this process finds them so. With
   // `helpers_run`, those go on that sleep until the calling thread has work for them.
   void Keep(bool helpers_run);

@@ -4,11 +4,14 @@
 
 #include <string>
 
+#include "detach/failure.h"
+
 namespace doublefork {
 
 struct Reason {
   int error = 0;               // a positive errno; 0: nothing went wrong
-  const char* what = nullptr;  // a sentence without its end
+  const char* what = nullptr;  // a sentence without its end; null: what the errno says
+  const char* call = nullptr;  // the function that failed, if it was not the fork
   // The thread that was in the way, if it was one.
   int tid = 0;
   char thread[16] = {};
@@ -19,6 +22,11 @@ struct Reason {
     error = code;
     what = sentence;
     return false;
+  }
+
+  bool Set(const Failure& failure) {
+    call = failure.call;
+    return Set(failure.error, failure.what);
   }
 
   // For people. Uses malloc: only after the thaw.

@@ -1,6 +1,7 @@
 // Where the fork engine does not exist: macOS and the BSDs, musl, other processors.
 #include <cerrno>
 
+#include "confine/confinement.h"
 #include "fork/exports.h"
 
 namespace doublefork {
@@ -17,10 +18,23 @@ constexpr const char* kReason = "the addon was built without the fork engine";
 #endif
 
 Napi::Value Refuse(const Napi::CallbackInfo& info) {
-  Napi::Array pair = Napi::Array::New(info.Env(), 2);
-  pair.Set(0u, -ENOTSUP);
-  pair.Set(1u, kReason);
-  return pair;
+  Napi::Array triple = Napi::Array::New(info.Env(), 3);
+  triple.Set(0u, -ENOTSUP);
+  triple.Set(1u, kReason);
+  triple.Set(2u, "fork");
+  return triple;
+}
+
+// As in fork/binding.cc, by libc's own means of reaching every thread.
+Napi::Value ConfineBinding(const Napi::CallbackInfo& info) {
+  const Confinement confinement(info[0]);
+  Failure failure;
+  if (confinement.ApplyByLibc(failure)) return info.Env().Undefined();
+  Napi::Array triple = Napi::Array::New(info.Env(), 3);
+  triple.Set(0u, -failure.error);
+  triple.Set(1u, failure.what == nullptr ? "" : failure.what);
+  triple.Set(2u, failure.call);
+  return triple;
 }
 
 Napi::Value ForkSupport(const Napi::CallbackInfo& info) {
@@ -33,6 +47,7 @@ void ExportFork(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("fork", Napi::Function::New(env, Refuse, "fork"));
   exports.Set("detach", Napi::Function::New(env, Refuse, "detach"));
+  exports.Set("confine", Napi::Function::New(env, ConfineBinding, "confine"));
   exports.Set("forkSupport", Napi::Function::New(env, ForkSupport, "forkSupport"));
 }
 

@@ -9,6 +9,8 @@ namespace doublefork {
 void ExportProcess(Napi::Object exports);
 void ExportDescriptor(Napi::Object exports);
 void ExportLock(Napi::Object exports);
+void ExportIdentity(Napi::Object exports);
+void ExportLimits(Napi::Object exports);
 void ExportSignal(Napi::Object exports);
 void ExportWatch(Napi::Object exports);
 void ExportSocket(Napi::Object exports);

@@ -6,6 +6,7 @@ import { integer, outOfRange } from '../posix/errors.js';
 import { execve } from '../posix/process.js';
 import { setSignalDisposition } from '../posix/signal.js';
 import type { Commands } from './commands.js';
+import type { ServiceManager } from './manager.js';
 import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
 import { describe } from './readiness.js';
@@ -31,6 +32,15 @@ export function currentDaemon(): Daemon | undefined {
   return current;
 }
 
+/** @internal */
+export interface Parts {
+  detached: boolean;
+  /** To whom it speaks: the launcher, or a service manager, or nobody. */
+  readiness?: Readiness;
+  manager?: ServiceManager | undefined;
+  pidfile: Pidfile | undefined;
+}
+
 /** The running daemon, as seen by itself. */
 export class Daemon implements Disposable {
   /** Whether it left the terminal, or stayed in the foreground (option `detach`). */
@@ -39,21 +49,21 @@ export class Daemon implements Disposable {
   readonly pidfile: Pidfile | undefined;
   /** @internal */
   readonly readiness: Readiness | undefined;
+  readonly #manager: ServiceManager | undefined;
   readonly #stdio: readonly Target[];
   readonly #commands: Commands;
   #stop: AbortController | undefined;
 
   /** @internal */
   constructor(
-    detached: boolean,
-    readiness: Readiness | undefined,
+    { detached, readiness, manager, pidfile }: Parts,
     { stdio, commands }: Pick<Plan, 'stdio' | 'commands'>,
-    pidfile: Pidfile | undefined,
   ) {
     this.detached = detached;
     this.pidfile = pidfile;
     this.readiness = readiness;
     current = this;
+    this.#manager = manager;
     this.#stdio = stdio;
     this.#commands = commands;
   }
@@ -63,9 +73,15 @@ export class Daemon implements Disposable {
     return process.pid;
   }
 
-  /** Says that the daemon serves: with `ready: 'manual'` the launcher now exits with code 0. */
-  ready(): void {
+  /**
+   * Says that the daemon serves: with `ready: 'manual'` the launcher now exits with code 0. In the
+   * foreground the service manager is told, if there is one (NOTIFY_SOCKET).
+   * @param status a line for people, which the service manager shows
+   * @throws the error of sendmsg(2) if the service manager cannot be told
+   */
+  ready(status?: string): void {
     this.readiness?.ready();
+    this.#manager?.ready(status);
   }
 
   /**
@@ -125,6 +141,7 @@ export class Daemon implements Disposable {
   }
 
   readonly #onStop = (name: NodeJS.Signals): void => {
+    this.#manager?.stopping();
     this[Symbol.dispose]();
     this.#stop?.abort(name);
   };

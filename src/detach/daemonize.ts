@@ -1,17 +1,20 @@
 // daemonize(): the steps of daemon(7), in its order.
 
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, statSync, writeSync } from 'node:fs';
 import { constants as os } from 'node:os';
+import { join } from 'node:path';
 import { Pidfile } from '../pidfile/pidfile.js';
-import { addon, type OpenDescriptor } from '../posix/addon.js';
+import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { _exit } from '../posix/process.js';
+import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
 import { closeInherited, listenDescriptors, unwanted } from './descriptors.js';
 import { engines, type Files } from './engine.js';
 import { openDescriptors } from './inherited.js';
+import { ServiceManager } from './manager.js';
 import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
-import { Readiness } from './readiness.js';
+import { describe, Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
 import { type Stage, takeStage } from './stage.js';
@@ -52,7 +55,7 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
 
 function start(options: DaemonizeOptions): Daemon {
   const plan = planFor(options, surroundings());
-  checkDirectory(plan.cwd);
+  if (plan.cwd !== undefined) checkDirectory(join(plan.chroot ?? '/', plan.cwd));
   return plan.detach ? inBackground(plan) : inForeground(plan);
 }
 
@@ -60,11 +63,16 @@ function inBackground(plan: Plan): Daemon {
   refuseChildren();
   const launcher = process.pid;
   const descriptors = openDescriptors();
-  const files = openFiles(plan);
+  const confinement = confinementFor(plan);
+  const files = openFiles(plan, confinement);
   let word: number;
   try {
     const kept = keptDescriptors(plan, launcher);
-    word = engines[plan.engine](plan, files, { kept, closed: unwanted(descriptors, kept) });
+    word = engines[plan.engine](plan, files, {
+      kept,
+      closed: unwanted(descriptors, kept),
+      confinement,
+    });
   } catch (error) {
     files.redirection.abandon();
     files.pidfile?.abandon();
@@ -81,6 +89,7 @@ function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
   try {
     plan = planFor({ ...options, detach: 'always' }, surroundings());
     files = handedOver(plan, stage);
+    lowerLimits(plan.limits);
   } catch (error) {
     new Readiness(stage.word).failed(error, 1);
     _exit(1);
@@ -105,12 +114,14 @@ interface Heritage {
 function settle(plan: Plan, files: Files, { word, launcher, descriptors }: Heritage): Daemon {
   const { pidfile, redirection } = files;
   const readiness = new Readiness(word);
+  // Before the environment changes.
+  const kept = keptDescriptors(plan, launcher);
   try {
     setUp(plan, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
     const own = [word, pidfile?.fd ?? word, ...addon.loopHandles().descriptors];
-    closeInherited(descriptors, new Set([...own, ...keptDescriptors(plan, launcher)]));
+    closeInherited(descriptors, new Set([...own, ...kept]));
     resetSignals();
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
@@ -122,23 +133,43 @@ function settle(plan: Plan, files: Files, { word, launcher, descriptors }: Herit
   }
   if (plan.manual) readiness.watch();
   else readiness.ready();
-  return new Daemon(true, readiness, plan, pidfile);
+  return new Daemon({ detached: true, readiness, pidfile }, plan);
 }
 
 /** Under a service manager the process is a daemon already; only what was asked for changes. */
 function inForeground(plan: Plan): Daemon {
-  const { pidfile, redirection } = openFiles(plan);
+  const manager = ServiceManager.from(process.env);
+  const confinement = confinementFor(plan);
+  const files = openFiles(plan, confinement);
+  const { pidfile, redirection } = files;
+  if (confinement !== undefined) confineOrExit(confinement, plan, files);
   setUp(plan, redirection);
   if (pidfile !== undefined) claim(pidfile);
-  return new Daemon(false, undefined, plan, pidfile);
+  if (!plan.manual) manager?.ready();
+  return new Daemon({ detached: false, manager, pidfile }, plan);
+}
+
+/** Confined in part, the program must not go on, and cannot be trusted to see to that itself. */
+function confineOrExit(confinement: ConfinementRequest, plan: Plan, files: Files): void {
+  try {
+    confine(confinement, plan.quiesceTimeout);
+  } catch (error) {
+    writeSync(2, `${describe(error)}\n`);
+    files.redirection.abandon();
+    files.pidfile?.abandon();
+    _exit(1);
+  }
 }
 
 /** What can fail for reasons of the user's, before anything has changed. */
-function openFiles(plan: Plan): Files {
+function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Files {
   // First: a start that comes second must not touch the log.
   const pidfile = plan.pidfile && Pidfile.acquire(plan.pidfile.file, plan.pidfile);
   try {
-    return { pidfile, redirection: Redirection.open(plan.stdio, plan.umask ?? process.umask()) };
+    const redirection = Redirection.open(plan.stdio, plan.umask ?? process.umask());
+    // A log that it may not open again could not be rotated.
+    redirection.giveTo(confinement?.uid ?? undefined, confinement?.gid ?? undefined);
+    return { pidfile, redirection };
   } catch (error) {
     pidfile?.abandon();
     throw error;
@@ -150,7 +181,11 @@ function handedOver(plan: Plan, stage: Stage): Files {
   const pidfile =
     plan.pidfile === undefined || stage.pidfile === undefined
       ? undefined
-      : Pidfile.adopt(stage.pidfile.fd, plan.pidfile.file, stage.pidfile.created);
+      : Pidfile.adopt(stage.pidfile.fd, plan.pidfile.file, {
+          created: stage.pidfile.created,
+          // The path may be outside of the new root, or behind a folder that is closed to the user.
+          reachable: plan.chroot === undefined && plan.user === undefined,
+        });
   return { pidfile, redirection: Redirection.adopt(plan.stdio, stage.stdio) };
 }
 
@@ -177,6 +212,11 @@ function setUp(plan: Plan, redirection: Redirection): void {
     replaceStreams(plan.stdio.map(({ kind }) => kind !== 'keep'));
   }
   redirection.apply();
+  if (plan.keepEnv !== undefined) {
+    for (const name of Object.keys(process.env)) {
+      if (!plan.keepEnv.has(name)) delete process.env[name];
+    }
+  }
   for (const [name, value] of Object.entries(plan.env)) {
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
@@ -184,8 +224,7 @@ function setUp(plan: Plan, redirection: Redirection): void {
   if (plan.title !== undefined) process.title = plan.title;
 }
 
-function checkDirectory(path: string | undefined): void {
-  if (path === undefined) return;
+function checkDirectory(path: string): void {
   if (!statSync(path).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', path);
   accessSync(path, constants.X_OK);
 }

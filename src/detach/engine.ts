@@ -2,10 +2,11 @@
 // and written in daemonize.ts.
 
 import type { Pidfile } from '../pidfile/pidfile.js';
-import { addon } from '../posix/addon.js';
+import { addon, type ConfinementRequest } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { detach, refuseWorkers } from '../posix/fork.js';
+import { checkImage, forNewImage } from './confinement.js';
 import { sameImage } from './image.js';
 import type { Plan } from './options.js';
 import { openNull, type Redirection } from './redirect.js';
@@ -17,10 +18,12 @@ export interface Files {
   redirection: Redirection;
 }
 
-/** Descriptors that were inherited: those that stay, and those that do not. */
-export interface Inherited {
+/** What the new process is to have of this one. */
+export interface Inheritance {
+  /** Descriptors that were inherited: those that stay, and those that do not. */
   kept: ReadonlySet<number>;
   closed: readonly number[];
+  confinement: ConfinementRequest | undefined;
 }
 
 /**
@@ -28,26 +31,30 @@ export interface Inherited {
  * there and exits; or throws, with nothing changed, if there is no daemon.
  * @returns in the daemon, the descriptor on which to speak to the launcher
  */
-export type Engine = (plan: Plan, files: Files, inherited: Inherited) => number;
+export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => number;
 
 /** Copies the process: the daemon goes on from here, with everything that was loaded. */
-const fork: Engine = (plan) => detach(plan.quiesceTimeout, plan.readyTimeout);
+const fork: Engine = (plan, _files, { confinement }) =>
+  detach(plan.quiesceTimeout, plan.readyTimeout, confinement);
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a {@link Stage}. */
-const exec: Engine = (plan, { redirection, pidfile }, { kept, closed }) => {
+const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinement }) => {
   refuseWorkers('daemonize');
-  const { path, argv, cwd } = sameImage();
+  const { path, argv, script, cwd } = sameImage();
+  if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
   const handedOver = [...redirection.descriptors, pidfile?.handedOver];
   const nothing = openNull();
   const [errno, sentence, call] = addon.launch(
     {
       path,
       argv,
-      cwd: cwd ?? '',
+      // A new root has folders of its own.
+      cwd: plan.chroot === undefined ? (cwd ?? '') : '',
       variable: VARIABLE,
       descriptors: format(handedOver),
       kept: [...kept, ...handedOver.flatMap((it) => it?.fd ?? [])],
       closed: [...closed],
+      confinement: confinement && forNewImage(confinement),
       // The launcher has printed what the program prints before it calls daemonize(). Not so for
       // stderr: an exception on the way there is for the user to see.
       silent: [0, 1].filter((fd) => redirection.descriptors[fd] !== undefined),
@@ -58,7 +65,11 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed }) => {
     plan.readyTimeout,
   );
   close(nothing);
-  const paths: Record<string, string | undefined> = { execve: path, chdir: cwd };
+  const paths: Record<string, string | undefined> = {
+    execve: path,
+    chdir: cwd,
+    chroot: plan.chroot,
+  };
   throw posixError(errno, call, paths[call], sentence || undefined);
 };
 
@@ -66,12 +77,14 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed }) => {
  * Fork where that works. Not by asking forkSupport() before: that reads what the fork finds out on its
  * way, page by page of the memory, and takes as long as the fork. A refusal has changed nothing.
  */
-const auto: Engine = (plan, files, inherited) => {
+const auto: Engine = (plan, files, inheritance) => {
   try {
-    return fork(plan, files, inherited);
+    return fork(plan, files, inheritance);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOTSUP') throw error;
-    return exec(plan, files, inherited);
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    // ENOENT: there is no /proc.
+    if (syscall !== 'fork' || (code !== 'ENOTSUP' && code !== 'ENOENT')) throw error;
+    return exec(plan, files, inheritance);
   }
 };
 

@@ -13,6 +13,8 @@ const cwd = workingDirectory();
 export interface Image {
   path: string;
   argv: string[];
+  /** The file that it reads, if it is one. */
+  script: string[];
   /** Where the program was started; undefined: here. */
   cwd: string | undefined;
 }
@@ -34,6 +36,7 @@ export function sameImage(): Image {
   return {
     path: process.execPath,
     argv: [argv0, ...words()],
+    script: argv[1] === undefined || isEvaluated() || isSingleExecutable() ? [] : [argv[1]],
     cwd: cwd === workingDirectory() ? undefined : cwd,
   };
 }
@@ -50,6 +53,8 @@ function words(): string[] {
   if (argv[1] === undefined) throw unrepeatable('there is no script: Node reads commands');
   return [...execArgv, ...argv.slice(1)];
 }
+
+const isEvaluated = (): boolean => (process as { _eval?: string })._eval !== undefined;
 
 function isSingleExecutable(): boolean {
   return process.getBuiltinModule('node:sea')?.isSea() === true;

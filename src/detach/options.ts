@@ -5,6 +5,8 @@ import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { COMMANDS, type Commands } from './commands.js';
+import { type IdentityOptions, type IdentityPlan, identityPlan } from './identity.js';
+import { type LimitOptions, type LimitsPlan, limitsPlan } from './limits.js';
 
 /** A file to write to (or, for stdin, to read from). */
 export interface FileTarget {
@@ -23,7 +25,7 @@ export interface FileTarget {
 export type StdioTarget = 'null' | 'keep' | number | string | FileTarget;
 
 /** Options of {@link daemonize}. */
-export interface DaemonizeOptions {
+export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   /** Working directory of the daemon, or `'keep'`. Default `'/'`. */
   cwd?: string;
   /** Permission bits that new files do not get, or `'keep'`. Default 0o027. */
@@ -48,6 +50,8 @@ export interface DaemonizeOptions {
   commands?: Commands;
   /** Inherited descriptors that stay open. Those of the program itself always do. */
   keepFds?: readonly number[];
+  /** Names of the environment variables that stay; all others are removed. Default: all stay. */
+  keepEnv?: readonly string[];
   /** Environment variables to set, or with `undefined` to remove. */
   env?: Readonly<Record<string, string | undefined>>;
   /** Title of the process in ps(1). */
@@ -64,7 +68,8 @@ export interface DaemonizeOptions {
   readyTimeout?: number;
   /**
    * `'always'` leaves the terminal, `'never'` stays in the foreground, `'auto'` (default) stays if a
-   * service manager asks for it: NOTIFY_SOCKET is set, or this is process 1.
+   * service manager has started this process: NOTIFY_SOCKET is set, SYSTEMD_EXEC_PID is its id, or
+   * its id is 1. A unit with `Type=forking` wants `'always'`.
    */
   detach?: 'auto' | 'always' | 'never';
   /**
@@ -85,7 +90,7 @@ export type Target =
   | { kind: 'file'; path: string; mode: number | undefined; append: boolean };
 
 /** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
-export interface Plan {
+export interface Plan extends IdentityPlan, LimitsPlan {
   detach: boolean;
   engine: 'auto' | 'fork' | 'exec';
   cwd: string | undefined;
@@ -95,6 +100,7 @@ export interface Plan {
   commands: Commands;
   keepFds: ReadonlySet<number>;
   env: Readonly<Record<string, string | undefined>>;
+  keepEnv: ReadonlySet<string> | undefined;
   title: string | undefined;
   manual: boolean;
   readyTimeout: number;
@@ -119,6 +125,17 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
   commands: true,
   keepFds: true,
   env: true,
+  keepEnv: true,
+  user: true,
+  group: true,
+  groups: true,
+  chroot: true,
+  capabilities: true,
+  noNewPrivileges: true,
+  limits: true,
+  noCore: true,
+  nice: true,
+  oomScoreAdj: true,
   title: true,
   ready: true,
   readyTimeout: true,
@@ -148,7 +165,12 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
   const usual: StdioTarget = detached ? 'null' : 'keep';
   const output = options.log ?? usual;
   const { umask } = options;
+  if (options.chroot !== undefined && options.cwd === 'keep') {
+    throw outOfRange('options.cwd', "a path inside of 'chroot': outside it is a way out", 'keep');
+  }
   return {
+    ...identityPlan(options, surroundings.cwd),
+    ...limitsPlan(options),
     detach: detached,
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
     cwd: directory(options.cwd ?? '/', surroundings.cwd),
@@ -162,6 +184,7 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
     commands: { ...COMMANDS, ...commands(options.commands ?? {}) },
     keepFds: new Set(keepFds(options.keepFds ?? [])),
     env: environment(options.env ?? {}),
+    keepEnv: options.keepEnv === undefined ? undefined : new Set(names(options.keepEnv)),
     title: options.title === undefined ? undefined : text(options.title, 'options.title'),
     manual: oneOf(options.ready, 'ready', ['detached', 'manual']) === 'manual',
     readyTimeout: integer(options.readyTimeout ?? 60_000, 'options.readyTimeout', 0),
@@ -169,9 +192,12 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
   };
 }
 
-/** A parent with pid 1 is no proof of being started by init; containers have other ones. */
+/**
+ * Whether a service manager has started this process itself, and watches it. A parent with pid 1 is
+ * no proof of that; containers have other ones.
+ */
 function isSupervised({ pid, env }: Surroundings): boolean {
-  return pid === 1 || (env.NOTIFY_SOCKET ?? '') !== '';
+  return pid === 1 || (env.NOTIFY_SOCKET ?? '') !== '' || env.SYSTEMD_EXEC_PID === String(pid);
 }
 
 /** One of the given words; the first is the default. */
@@ -245,6 +271,11 @@ function commands(value: Commands): Commands {
 function keepFds(fds: readonly number[]): readonly number[] {
   if (!Array.isArray(fds)) throw invalidType('options.keepFds', 'an Array', fds);
   return fds.map((fd, index) => descriptor(fd, `options.keepFds[${index}]`));
+}
+
+function names(keepEnv: readonly string[]): readonly string[] {
+  if (!Array.isArray(keepEnv)) throw invalidType('options.keepEnv', 'an Array', keepEnv);
+  return keepEnv.map((name, index) => text(name, `options.keepEnv[${index}]`));
 }
 
 function environment(

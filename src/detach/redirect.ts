@@ -1,7 +1,7 @@
 // Where fd 0-2 lead. Files are opened in the launcher, where an error changes nothing yet; dup2
 // puts them in place in the daemon.
 
-import { closeSync, constants, fchmodSync, ftruncateSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, unlinkSync } from 'node:fs';
 import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
 import type { Target } from './options.js';
 
@@ -62,6 +62,12 @@ export class Redirection implements Disposable {
     return this.#sources.map((fd) =>
       fd === undefined ? undefined : { fd, created: created.has(fd) },
     );
+  }
+
+  /** Makes a user and group, if given, the owners of the files that were created. */
+  giveTo(uid: number | undefined, gid: number | undefined): void {
+    if (uid === undefined && gid === undefined) return;
+    for (const fd of this.#created.values()) fchownSync(fd, uid ?? -1, gid ?? -1);
   }
 
   #note(fd: number, { path, append }: FileLog, created: boolean): void {

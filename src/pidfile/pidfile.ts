@@ -88,13 +88,18 @@ export class Pidfile implements Disposable {
 
   /**
    * Takes over a lock that came with a descriptor, over an execve(2).
-   * @param created whether {@link acquire} had to create the file
+   * @param options.created whether {@link acquire} had to create the file; default false
+   * @param options.reachable whether this process can find the file under its path; default true
    * @throws EBADF; ENOENT if the path does not lead to that file any more
    */
-  static adopt(fd: number, path: string, created = false): Pidfile {
+  static adopt(
+    fd: number,
+    path: string,
+    { created = false, reachable = true }: { created?: boolean; reachable?: boolean } = {},
+  ): Pidfile {
     const file = resolve(text(path, 'path'));
     setCloseOnExec(descriptor(fd), true);
-    if (!leadsTo(file, fd)) throw posixError(-os.errno.ENOENT, 'adopt', file);
+    if (reachable && !leadsTo(file, fd)) throw posixError(-os.errno.ENOENT, 'adopt', file);
     return new Pidfile(file, fd, created);
   }
 

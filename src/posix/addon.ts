@@ -5,8 +5,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** `[-errno, sentence]`: why the fork engine refused, with nothing changed. */
-export type Refusal = [errno: number, sentence: string];
+/** `[-errno, sentence, function]`: why the fork engine refused, with nothing changed. */
+export type Refusal = [errno: number, sentence: string, call: string];
 
 /** An open descriptor and what it refers to, as /proc names it: a path, or such as 'pipe:[123]'. */
 export interface OpenDescriptor {
@@ -30,6 +30,7 @@ export interface LaunchRequest {
   silent: number[];
   nothing: number;
   closed: number[];
+  confinement: ConfinementRequest | undefined;
   /** Closed in the launcher once the new image runs. */
   released: number[];
 }
@@ -47,6 +48,39 @@ export type SocketConstant =
   | 'IPPROTO_IPV6'
   | 'IPV6_V6ONLY'
   | 'MSG_DONTWAIT';
+
+/** Who the new process is, and what it may do: native/confine/confinement.h. */
+export interface ConfinementRequest {
+  /** -1 for soft and hard: no limit. */
+  limits: [resource: number, soft: number, hard: number][];
+  /** Empty: unchanged. */
+  oomScoreAdj: string;
+  chroot: string;
+  /** null: unchanged. */
+  nice: number | null;
+  uid: number | null;
+  gid: number | null;
+  groups: number[] | null;
+  /** The numbers of those that are kept. */
+  capabilities: number[] | null;
+  noNewPrivileges: boolean;
+}
+
+/** An entry of the user database. */
+export interface User {
+  name: string;
+  uid: number;
+  gid: number;
+  /** The home folder. */
+  dir: string;
+  shell: string;
+}
+
+/** An entry of the group database. */
+export interface Group {
+  name: string;
+  gid: number;
+}
 
 export interface Addon {
   getpid(): number;
@@ -114,14 +148,32 @@ export interface Addon {
   takeInbox(): number[];
   closeInbox(): void;
   fork(parent: number, timeoutMs: number): number | Refusal;
-  detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number | Refusal;
+  detach(
+    quiesceTimeoutMs: number,
+    readyTimeoutMs: number,
+    confinement: ConfinementRequest | undefined,
+  ): number | Refusal;
+  confine(confinement: ConfinementRequest, quiesceTimeoutMs: number): undefined | Refusal;
   forkSupport(): string;
   openDescriptors(): OpenDescriptor[] | number;
   ignoredSignals(): number[];
-  launch(
-    request: LaunchRequest,
-    readyTimeoutMs: number,
-  ): [errno: number, sentence: string, call: string];
+  launch(request: LaunchRequest, readyTimeoutMs: number): Refusal;
+  setresuid(real: number, effective: number, saved: number): number;
+  setresgid(real: number, effective: number, saved: number): number;
+  setgroups(groups: number[]): number;
+  initgroups(user: string, group: number): number;
+  getresuid(): number[] | number;
+  getresgid(): number[] | number;
+  getgroups(): number[] | number;
+  chroot(path: string): number;
+  getpwnam(user: string | number): User | null | number;
+  getgrnam(group: string | number): Group | null | number;
+  getgrouplist(user: string, group: number): number[];
+  getrlimit(resource: number): [soft: number, hard: number] | number;
+  setrlimit(resource: number, soft: number, hard: number): number;
+  nice(increment: number): [value: number] | number;
+  /** The numbers of the RLIMIT_* that this system has. */
+  resources: Readonly<Record<string, number>>;
   loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };
 }
 

@@ -1,6 +1,6 @@
 // fork() that keeps Node alive, and what JavaScript must be told in the child.
 
-import { addon, type Refusal } from './addon.js';
+import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { integer, outOfRange, posixError } from './errors.js';
 
 /** Options of {@link fork}. */
@@ -51,11 +51,16 @@ export function fork(options: ForkOptions = {}): number {
 /**
  * Forks twice with setsid(2) in between, and returns in the grandchild only. The caller waits for
  * its word, and exits with the code it gives: see native/detach/launcher.h.
+ * @param confinement applied in the daemon before anything else of it runs
  * @returns the descriptor to give that word on
- * @throws as {@link fork} does, in the caller, with nothing changed
+ * @throws what the kernel refused of the confinement; otherwise as {@link fork} does, in the caller, with nothing changed
  */
-export function detach(quiesceTimeoutMs: number, readyTimeoutMs: number): number {
-  const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs);
+export function detach(
+  quiesceTimeoutMs: number,
+  readyTimeoutMs: number,
+  confinement: ConfinementRequest | undefined,
+): number {
+  const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs, confinement);
   if (typeof result !== 'number') throw refusal(result, 'daemonize');
   tellJavaScript();
   return result;
@@ -67,10 +72,10 @@ export function forkSupport(): { supported: true } | { supported: false; reason:
   return reason === '' ? { supported: true } : { supported: false, reason };
 }
 
-function refusal([errno, sentence]: Refusal, name: string): Error {
+function refusal([errno, sentence, call]: Refusal, name: string): Error {
   // Asked only now: to load node:worker_threads takes as long as the fork.
   refuseWorkers(name);
-  return posixError(errno, 'fork', undefined, sentence);
+  return posixError(errno, call, undefined, sentence || undefined);
 }
 
 /** @throws ERR_NOT_MAIN_THREAD */

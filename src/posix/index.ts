@@ -7,6 +7,26 @@
 export * from './descriptor.js';
 export type { PosixError } from './errors.js';
 export { type ForkOptions, fork, forkSupport } from './fork.js';
+export {
+  chroot,
+  type Group,
+  getgrgid,
+  getgrnam,
+  getgrouplist,
+  getgroups,
+  getpwnam,
+  getpwuid,
+  getresgid,
+  getresuid,
+  type Ids,
+  initgroups,
+  setgroups,
+  setresgid,
+  setresuid,
+  UNCHANGED,
+  type User,
+} from './identity.js';
+export { getrlimit, type Limit, type LimitValue, nice, setrlimit } from './limits.js';
 export * from './lock.js';
 export * from './pidfd.js';
 export * from './process.js';
