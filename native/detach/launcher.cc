@@ -209,7 +209,7 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
       ++at;
     }
     if (told && code == 0) _exit(0);
-    if (!Say(at, static_cast<size_t>(end - at))) _exit(code);
+    if (!Say(STDERR_FILENO, at, static_cast<size_t>(end - at))) _exit(code);
   }
 }
 

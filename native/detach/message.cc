@@ -41,14 +41,14 @@ const char* SignalName(int number) {
 
 }  // namespace
 
-bool Say(const char* text, size_t length) {
+bool Say(int fd, const char* text, size_t length) {
   while (length > 0) {
-    const ssize_t written = write(STDERR_FILENO, text, length);
+    const ssize_t written = write(fd, text, length);
     if (written >= 0) {
       text += written;
       length -= static_cast<size_t>(written);
     } else if (errno == EAGAIN) {
-      pollfd entry = {STDERR_FILENO, POLLOUT, 0};
+      pollfd entry = {fd, POLLOUT, 0};
       poll(&entry, 1, -1);
     } else if (errno != EINTR) {
       return false;

@@ -3,12 +3,13 @@
 #define DOUBLEFORK_DETACH_MESSAGE_H_
 
 #include <stddef.h>
+#include <unistd.h>
 
 namespace doublefork {
 
 // To the user's terminal, or what is in its place: a pipe that somebody made non-blocking, say.
 // False if nobody is left to complain to.
-bool Say(const char* text, size_t length);
+bool Say(int fd, const char* text, size_t length);
 
 // A line for the user's terminal, built without malloc. What does not fit is cut.
 class Message {
@@ -26,7 +27,7 @@ class Message {
     return *this;
   }
   const char* text() const { return text_; }
-  void Print() const { Say(text_, length_); }
+  void Print() const { Say(STDERR_FILENO, text_, length_); }
 
  private:
   static constexpr size_t kMost = 255;

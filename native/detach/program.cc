@@ -57,6 +57,10 @@ const char* Program::Read(const char* at, const char* end) {
   announced_ = true;
   settle_ms_ = static_cast<int>(ReadNumber(at, end));
   log_offset_ = static_cast<off_t>(ReadNumber(at, end));
+  say_length_ = static_cast<size_t>(ReadNumber(at, end));
+  if (say_length_ > static_cast<size_t>(end - at)) say_length_ = 0;
+  memcpy(say_, at, say_length_);
+  at += say_length_;
   size_t length = 0;
   while (at < end && *at != '\n') {
     if (length < sizeof log_ - 1) log_[length++] = *at;
@@ -73,9 +77,9 @@ void Program::Await(pid_t pid) const {
     const pid_t got = waitpid(pid, &death.status, WNOHANG);
     if (got == pid) break;
     // Not our child: it went to another reaper, with its status.
-    if (got < 0 && errno != EINTR) _exit(0);
-    if (settle_ms_ == 0 && State(pid) == 'S') _exit(0);
-    if (NowUs() >= deadline) _exit(0);
+    if (got < 0 && errno != EINTR) Succeed();
+    if (settle_ms_ == 0 && State(pid) == 'S') Succeed();
+    if (NowUs() >= deadline) Succeed();
     const timespec pause = {0, kPauseUs * 1000};
     nanosleep(&pause, nullptr);
   }
@@ -90,6 +94,11 @@ void Program::Await(pid_t pid) const {
   _exit(death.ExitCode());
 }
 
+void Program::Succeed() const {
+  Say(STDOUT_FILENO, say_, say_length_);
+  _exit(0);
+}
+
 void Program::PrintLog() const {
   if (log_[0] == '\0') return;
   const int fd = open(log_, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -101,7 +110,7 @@ void Program::PrintLog() const {
   // Not at all if it wrote nothing.
   if (at < size) (Message() << "It wrote to " << log_ << ":\n").Print();
   while ((got = pread(fd, buffer, sizeof buffer, at)) > 0) {
-    if (!Say(buffer, static_cast<size_t>(got))) break;
+    if (!Say(STDERR_FILENO, buffer, static_cast<size_t>(got))) break;
     at += got;
   }
   close(fd);

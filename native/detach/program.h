@@ -10,7 +10,7 @@ namespace doublefork {
 // What the launcher knows of it. The daemon announces it with a line of its own, in front of the
 // one with the exit code, which then only comes if the execve(2) fails:
 //
-//   >SETTLE_MS LOG_OFFSET LOG_PATH\n
+//   >SETTLE_MS LOG_OFFSET SAY_LENGTH SAYLOG_PATH\n
 //
 // End of file, since the pipe is close-on-exec, means that the program runs.
 class Program {
@@ -24,14 +24,18 @@ class Program {
   // Looks whether it dies at once, in which case the user is told how and what it has written to
   // its log; then the launcher exits. "At once" is before it has come to sleep for the first time,
   // or within SETTLE_MS if that is not 0.
+  // If it lives, the user is told SAY.
   [[noreturn]] void Await(pid_t pid) const;
 
  private:
+  [[noreturn]] void Succeed() const;
   void PrintLog() const;
 
   bool announced_ = false;
   int settle_ms_ = 0;
   off_t log_offset_ = 0;
+  size_t say_length_ = 0;
+  char say_[PIPE_BUF] = "";
   char log_[PATH_MAX] = "";
 };
 

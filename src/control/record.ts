@@ -3,7 +3,9 @@
 import {
   closeSync,
   constants,
+  existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -12,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { isAlive, startTime } from '../pidfile/process.js';
 import { text } from '../posix/errors.js';
+import type { App } from './app.js';
 import { stateFolder } from './folders.js';
 
 /** What is written down. */
@@ -27,7 +30,7 @@ export interface RecordFields {
   pidfile: string;
   log: string | undefined;
   /** How to start it again: the options and the program with its arguments. */
-  app: unknown;
+  app: App;
 }
 
 /** A record, and whether it is still true. */
@@ -80,6 +83,14 @@ function parse(content: string, path: string): RecordFields {
 
 function isRunning({ pid, startTime: started, boot }: RecordFields): boolean {
   return started !== undefined && boot === bootId() && isAlive(pid) && startTime(pid) === started;
+}
+
+/** The names of which there is a record, in order. */
+export function recordedNames(): string[] {
+  const folder = stateFolder();
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((file) => file.endsWith('.json'));
+  return names.map((file) => file.slice(0, -'.json'.length)).sort();
 }
 
 /** Notes who this process is; complete, or not at all. */

@@ -23,6 +23,8 @@ export interface ExecOptions {
    * for the first time.
    */
   settle?: number;
+  /** What the launcher prints on its standard output then. */
+  say?: string;
 }
 
 let current: Daemon | undefined;
@@ -113,9 +115,9 @@ export class Daemon implements Disposable {
    * @see execve(2)
    */
   exec(path: string, argv: readonly string[], options: ExecOptions = {}): never {
-    const { settle = 0, env = process.env } = options;
+    const { settle = 0, say = '', env = process.env } = options;
     integer(settle, 'options.settle', 0);
-    this.readiness?.becomes(settle, logOf(this.#stdio));
+    this.readiness?.becomes(settle, say, logOf(this.#stdio));
     this.pidfile?.passOn();
     // Node ignores them, and execve(2) would pass that on.
     setSignalDisposition('SIGPIPE', 'default');

@@ -4,6 +4,9 @@
 import { closeSync, writeFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 
+/** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
+const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
+
 /** The end of the pipe to the launcher. Its word is given once. */
 export class Readiness implements Disposable {
   #fd: number | undefined;
@@ -65,11 +68,18 @@ export class Readiness implements Disposable {
    * The process is about to become another program: the launcher exits with code 0 once the execve(2)
    * has closed this pipe, unless the program dies at once.
    * @param settle what "at once" is, in ms; 0: until it sleeps for the first time
+   * @param say what the launcher prints then
    * @param log a file of which the launcher shows what the program has written, if it dies
    */
-  becomes(settle: number, log: { path: string; offset: number } | undefined): void {
+  becomes(settle: number, say: string, log: { path: string; offset: number } | undefined): void {
     if (this.#fd === undefined) return;
-    this.#write(this.#fd, `>${settle} ${log?.offset ?? 0} ${log?.path ?? ''}\n`);
+    const line = `>${settle} ${log?.offset ?? 0} ${Buffer.byteLength(say)} ${say}`;
+    const announcement = `${line}${log?.path ?? ''}\n`;
+    // What is longer would not be written in one piece; that it works matters more.
+    this.#write(
+      this.#fd,
+      Buffer.byteLength(announcement) <= PIPE_BUF ? announcement : `>${settle} 0 0 \n`,
+    );
   }
 
   #say(word: string): void {

@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+// The command `doublefork`. It starts fast: a command's module is loaded, and its options are
+// declared, only when it is the one that was given.
+
+import { Command, CommanderError } from 'commander';
+import { EXIT } from './exit.js';
+
+/** Of package.json, put in when this is bundled. */
+declare const VERSION: string;
+
+interface Entry {
+  summary: string;
+  load: () => Promise<{ declare: (command: Command) => void }>;
+  hidden?: boolean;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  start: { summary: 'start a program as a daemon', load: () => import('./start.js') },
+  stop: { summary: 'stop a daemon, and make sure of it', load: () => import('./stop.js') },
+  restart: { summary: 'stop a daemon and start it again', load: () => import('./restart.js') },
+  reload: {
+    summary: 'have a daemon read its configuration again',
+    load: () => import('./reload.js'),
+  },
+  signal: { summary: 'send a signal or a command to a daemon', load: () => import('./signal.js') },
+  status: { summary: 'say whether a daemon runs', load: () => import('./status.js') },
+  list: { summary: 'list all daemons that are known here', load: () => import('./list.js') },
+  logs: { summary: 'print the end of a daemon’s log', load: () => import('./logs.js') },
+  doctor: {
+    summary: 'look what works on this system, and why not',
+    load: () => import('./doctor.js'),
+  },
+  completion: {
+    summary: 'print a completion script for a shell',
+    load: () => import('./completion.js'),
+  },
+  manual: { summary: 'print the manual page', load: () => import('./manual.js'), hidden: true },
+};
+
+/** Those whose options are needed: the one that was given, or all to describe them. */
+function wanted(words: readonly string[]): string[] {
+  const named = words.filter((word) => Object.hasOwn(COMMANDS, word));
+  const describes = named[0] === 'completion' || named[0] === 'manual';
+  return describes ? Object.keys(COMMANDS) : named.slice(0, 1);
+}
+
+async function build(words: readonly string[]): Promise<Command> {
+  const program = new Command('doublefork')
+    .description('Turns programs into Unix daemons, and looks after them.')
+    .version(VERSION, '-V, --version')
+    .enablePositionalOptions()
+    .showHelpAfterError('(add --help for more)')
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'doublefork: ')),
+    })
+    .exitOverride();
+  const needed = wanted(words);
+  for (const [name, { summary, load, hidden = false }] of Object.entries(COMMANDS)) {
+    const command = program.command(name, { hidden }).summary(summary).description(summary);
+    command.copyInheritedSettings(program);
+    if (needed.includes(name)) (await load()).declare(command);
+  }
+  return program;
+}
+
+async function main(): Promise<void> {
+  const program = await build(process.argv.slice(2));
+  await program.parseAsync();
+}
+
+main().catch(async (error: unknown) => {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return;
+  }
+  process.exitCode = EXIT.of(error);
+  const { complain } = await import('./output.js');
+  complain(error);
+});

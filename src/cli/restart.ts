@@ -1,0 +1,33 @@
+// doublefork restart [name]
+
+import type { Command } from 'commander';
+import { readConfig } from '../config/file.js';
+import { print } from './output.js';
+import { begin } from './start.js';
+import { type StopCommandOptions, stopWithProgress } from './stop.js';
+import { declareTargets, subjects } from './targets.js';
+
+export function declare(command: Command): void {
+  declareTargets(command)
+    .option(
+      '--schedule <schedule>',
+      'how to stop it; default: as it was started, or TERM/10/KILL/5',
+    )
+    .option('--json', 'say in JSON what was started')
+    .action(restart);
+}
+
+async function restart(names: string[], options: StopCommandOptions): Promise<void> {
+  const [subject, ...others] = await subjects(names, options);
+  if (others.length > 0) throw new Error('restart one at a time');
+  const { label, app: recorded } = subject!;
+  // What the config file says now counts, not what it said when the daemon was started.
+  const config = await readConfig(process.cwd(), options.config);
+  const app = config?.apps.find(({ name }) => name === label) ?? recorded;
+  if (app === undefined) {
+    throw new Error(`it is not known how ${label} was started; stop it, and start it again`);
+  }
+  const { pid } = await stopWithProgress(subject!, options.schedule);
+  if (!options.json) print(pid === undefined ? `${label} was not running` : `${label} has stopped`);
+  begin(app, options.json ?? false);
+}

@@ -1,0 +1,88 @@
+// One line about a daemon.
+
+import { readFileSync } from 'node:fs';
+import colors from 'picocolors';
+import { readRecord } from '../control/record.js';
+import { type DaemonStatus, daemonStatus, type Target } from '../control/target.js';
+import { duration, print, size, table } from './output.js';
+
+/** What `status` and `list` say of a daemon. */
+export interface Summary {
+  name: string;
+  status: DaemonStatus['status'];
+  code: DaemonStatus['code'];
+  pid: number | null;
+  /** In ms. */
+  uptime: number | null;
+  /** Resident memory, in bytes. */
+  memory: number | null;
+  pidfile: string;
+  log: string | null;
+  command: string[] | null;
+  reason: string;
+}
+
+export function describe(name: string, target: Target): Summary {
+  const { status, code, pid, pidfile, reason } = daemonStatus(target);
+  const record = 'name' in target ? readRecord(target.name) : undefined;
+  const running = status === 'running' && pid !== undefined;
+  return {
+    name,
+    status,
+    code,
+    pid: running ? pid : null,
+    uptime: running ? uptime(pid) : null,
+    memory: running ? memory(pid) : null,
+    pidfile,
+    log: record?.log ?? null,
+    command: record === undefined ? null : [record.app.program, ...record.app.args],
+    reason,
+  };
+}
+
+const COLOURS = {
+  running: colors.green,
+  dead: colors.red,
+  stopped: colors.dim,
+  unknown: colors.yellow,
+};
+
+export function printTable(summaries: readonly Summary[]): void {
+  const head = ['NAME', 'STATUS', 'PID', 'UPTIME', 'MEMORY', 'COMMAND'].map(colors.bold);
+  const rows = summaries.map(({ name, status, pid, uptime, memory, command }) => [
+    name,
+    COLOURS[status](status),
+    pid === null ? '-' : String(pid),
+    uptime === null ? '-' : duration(uptime),
+    memory === null ? '-' : size(memory),
+    command === null ? '-' : command.join(' '),
+  ]);
+  print(table([head, ...rows]));
+  for (const { name, status, reason } of summaries) {
+    if (status === 'dead' || status === 'unknown') print(colors.dim(`${name}: ${reason}`));
+  }
+}
+
+/** Of the process itself: it tells of restarts that no record knows. */
+function uptime(pid: number): number | null {
+  const stat = read(`/proc/${pid}/stat`);
+  const boot = read('/proc/uptime');
+  if (stat === undefined || boot === undefined) return null;
+  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  // USER_HZ is 100 on every architecture that Node runs on.
+  return Math.max(0, Number.parseFloat(boot) * 1000 - ticks * 10);
+}
+
+function memory(pid: number): number | null {
+  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+}
+
+/** undefined: the process has ended meanwhile, or there is no /proc. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,63 @@
+// Which daemons a command is about: names, or a pidfile.
+
+import type { Command } from 'commander';
+import { readConfig } from '../config/file.js';
+import type { App } from '../control/app.js';
+import { checkName, readRecord, recordedNames } from '../control/record.js';
+import { pidfileFor } from '../control/start.js';
+import { pidfileOf, type Target } from '../control/target.js';
+
+/** The options that every such command has. */
+export interface TargetOptions {
+  pidfile?: string;
+  config?: string;
+}
+
+/** A daemon that a command is about. */
+export interface Subject {
+  /** For people: its name, or its pidfile. */
+  label: string;
+  target: Target;
+  /** What is known of how it is started and stopped. */
+  app: App | undefined;
+}
+
+export function declareTargets(command: Command): Command {
+  return command
+    .argument('[names...]', 'the daemons, by the names they were started under')
+    .option('--pidfile <file>', 'the daemon of this file instead')
+    .option('--config <file>', 'read this in place of doublefork.config.*');
+}
+
+/**
+ * The daemons that were named; without a name, the only one that is known.
+ * @throws if none is known, or several are
+ */
+export async function subjects(names: string[], options: TargetOptions): Promise<Subject[]> {
+  if (options.pidfile !== undefined) {
+    const target = { pidfile: options.pidfile };
+    return [{ label: pidfileOf(target), target, app: undefined }];
+  }
+  if (names.length > 0) return await Promise.all(names.map((name) => subject(name, options)));
+  const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];
+  const known = [...new Set([...apps.map(({ name }) => name), ...recordedNames()])];
+  if (known.length === 1) return [await subject(known[0]!, options)];
+  if (known.length === 0) throw new Error('no daemon is known here; name one');
+  throw new Error(`which one of ${known.join(', ')}? Name it`);
+}
+
+async function subject(name: string, options: TargetOptions): Promise<Subject> {
+  checkName(name);
+  const record = readRecord(name);
+  if (record !== undefined) return { label: name, target: { name }, app: record.app };
+  // Not started yet, or its record is gone.
+  const config = await readConfig(process.cwd(), options.config);
+  const app = config?.apps.find((each) => each.name === name);
+  if (app?.pidfile === undefined) return { label: name, target: { name }, app };
+  return { label: name, target: { pidfile: pidfileFor(app) }, app };
+}
+
+/** Whether anything was ever heard of it. */
+export function isKnown({ target, app }: Subject): boolean {
+  return app !== undefined || 'pidfile' in target;
+}

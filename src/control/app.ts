@@ -1,0 +1,23 @@
+import type { Commands } from '../detach/commands.js';
+
+/** A program to start, all decided. Kept in the record of the daemon, so that it can be started again. */
+export interface App {
+  name: string;
+  program: string;
+  args: string[];
+  /** Absolute. */
+  cwd: string;
+  pidfile: string | undefined;
+  log: string | undefined;
+  umask: number | undefined;
+  /** Added to the environment of the command. */
+  env: Record<string, string>;
+  ready: 'none' | 'notify' | 'fd';
+  /** How long it may take to become ready, in ms. */
+  timeout: number;
+  /** How long it must live to count as started, in ms; 0: until it sleeps for the first time. */
+  settle: number;
+  /** How to stop it. */
+  stop: string;
+  commands: Commands;
+}

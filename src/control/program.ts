@@ -1,0 +1,75 @@
+// Which file a program is, and how it is run.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants as os } from 'node:os';
+import { delimiter, extname, isAbsolute, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { posixError } from '../posix/errors.js';
+
+/** What to pass to execve(2). */
+export interface Executable {
+  path: string;
+  argv: string[];
+}
+
+const JAVASCRIPT = new Set(['.js', '.mjs', '.cjs']);
+const TYPESCRIPT = new Set(['.ts', '.mts', '.cts']);
+
+/**
+ * Finds a program: a path, or a name to look for in PATH. JavaScript and TypeScript files are run
+ * with this very node.
+ * @throws ENOENT, EACCES, ENOTSUP for TypeScript that this node cannot run
+ */
+export function findProgram(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  search = process.env.PATH ?? '',
+): Executable {
+  const extension = extname(program);
+  if (JAVASCRIPT.has(extension) || TYPESCRIPT.has(extension)) {
+    const script = isAbsolute(program) ? program : join(cwd, program);
+    accessSync(script, constants.R_OK);
+    const flags = TYPESCRIPT.has(extension) ? typescriptFlags(script) : [];
+    return { path: process.execPath, argv: [process.execPath, ...flags, script, ...args] };
+  }
+  if (program.includes('/')) {
+    const refusal = whyNotExecutable(program);
+    if (refusal !== undefined) throw posixError(-os.errno[refusal], 'execve', program);
+    return { path: program, argv: [program, ...args] };
+  }
+  let refusal: Refusal = 'ENOENT';
+  for (const folder of search.split(delimiter)) {
+    const path = join(folder === '' ? cwd : folder, program);
+    const reason = whyNotExecutable(path);
+    if (reason === undefined) return { path, argv: [program, ...args] };
+    if (reason === 'EACCES') refusal = reason;
+  }
+  throw posixError(-os.errno[refusal], 'execve', program);
+}
+
+type Refusal = 'ENOENT' | 'EACCES';
+
+function whyNotExecutable(path: string): Refusal | undefined {
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file === undefined) return 'ENOENT';
+  try {
+    accessSync(path, constants.X_OK);
+  } catch {
+    return 'EACCES';
+  }
+  return file.isFile() ? undefined : 'EACCES';
+}
+
+/** Newer versions of Node run TypeScript as it is; for others the project may have tsx. */
+function typescriptFlags(script: string): string[] {
+  if (Reflect.get(process.features, 'typescript')) return [];
+  try {
+    const tsx = createRequire(script).resolve('tsx');
+    return ['--import', pathToFileURL(tsx).href];
+  } catch (error) {
+    const why = `Node ${process.version} does not run TypeScript, and tsx is not installed here`;
+    throw Object.assign(posixError(-os.errno.ENOTSUP, 'execve', script, why), { cause: error });
+  }
+}
