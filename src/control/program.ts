@@ -1,7 +1,6 @@
 // Which file a program is, and how it is run.
 
 import { accessSync, constants, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { constants as os } from 'node:os';
 import { delimiter, extname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -66,6 +65,7 @@ function whyNotExecutable(path: string): Refusal | undefined {
 function typescriptFlags(script: string): string[] {
   if (Reflect.get(process.features, 'typescript')) return [];
   try {
+    const { createRequire } = process.getBuiltinModule('node:module');
     const tsx = createRequire(script).resolve('tsx');
     return ['--import', pathToFileURL(tsx).href];
   } catch (error) {

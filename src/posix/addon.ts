@@ -2,7 +2,6 @@
 // that into Node's errors.
 
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 /** `[-errno, sentence, function]`: why the fork engine refused, with nothing changed. */
@@ -183,7 +182,11 @@ export interface Addon {
  */
 function load(): Addon {
   const built = fileURLToPath(new URL('../../build/Release/doublefork.node', import.meta.url));
-  if (!existsSync(built)) return createRequire(import.meta.url)('bindings')('doublefork');
+  if (!existsSync(built)) {
+    // Not imported: it takes longer to load than the addon.
+    const { createRequire } = process.getBuiltinModule('node:module');
+    return createRequire(import.meta.url)('bindings')('doublefork');
+  }
   const module = { exports: {} };
   process.dlopen(module, built);
   return module.exports as Addon;

@@ -1,0 +1,81 @@
+// A real server that knows nothing of us: Debian's nginx.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { stat, until } from '../../support/processes.js';
+import { Place } from './command.js';
+
+const hasNginx = spawnSync('nginx', ['-v']).status === 0;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+test.skipIf(!hasNginx)('nginx: start, reload, restart, stop', async () => {
+  const place = new Place();
+  const port = await freePort();
+  const config = (answer: string) => `
+    daemon off;
+    pid ${place.folder}/nginx-own.pid;
+    error_log ${place.folder}/error.log;
+    events {}
+    http {
+      access_log off;
+      server { listen 127.0.0.1:${port}; location / { return 200 "${answer}"; } }
+    }`;
+  for (const name of ['body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'])
+    mkdirSync(join(place.folder, name));
+  writeFileSync(join(place.folder, 'nginx.conf'), config('one'));
+  const answer = async () => await (await fetch(`http://127.0.0.1:${port}/`)).text();
+
+  const argv = ['nginx', '-p', place.folder, '-c', join(place.folder, 'nginx.conf')];
+  expect(await place.run('start', '--name', 'web', '--', ...argv)).toMatchObject({ code: 0 });
+  const { pid } = await place.status('web');
+  await until(
+    () =>
+      answer().then(
+        (text) => text === 'one',
+        () => false,
+      ),
+    'nginx serves',
+  );
+  expect(readFileSync(join(place.state, 'web.pid'), 'utf8')).toBe(`${pid}\n`);
+  expect(readFileSync(join(place.folder, 'nginx-own.pid'), 'utf8')).toBe(`${pid}\n`);
+
+  writeFileSync(join(place.folder, 'nginx.conf'), config('two'));
+  expect(await place.run('reload', 'web')).toMatchObject({ code: 0 });
+  await until(
+    () =>
+      answer().then(
+        (text) => text === 'two',
+        () => false,
+      ),
+    'nginx has reloaded',
+  );
+  expect((await place.status('web')).pid).toBe(pid);
+
+  expect(await place.run('restart', 'web')).toMatchObject({ code: 0 });
+  const second = await place.status('web');
+  expect(second.pid).not.toBe(pid);
+  await until(
+    () =>
+      answer().then(
+        (text) => text === 'two',
+        () => false,
+      ),
+    'nginx serves again',
+  );
+
+  // SIGQUIT has it finish what it serves.
+  expect(await place.run('stop', 'web', '--schedule', 'QUIT/10/KILL/5')).toMatchObject({ code: 0 });
+  expect(stat(second.pid)?.state ?? 'Z').toBe('Z');
+  await expect(answer()).rejects.toThrow();
+  expect((await place.run('status', 'web')).code).toBe(3);
+});
