@@ -4,7 +4,9 @@
     "without_fork%": 0,
   },
   "target_defaults": {
-    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti"],
+    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"],
+    # No symbol is looked up in the frozen window: the dynamic linker has locks of its own.
+    "conditions": [["OS=='linux'", {"ldflags": ["-Wl,-z,now"]}]],
     "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")", "native"],
     # Node-API 8 is in every Node 20: one binary serves 20, 22, 24 and 26.
     "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

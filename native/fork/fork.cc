@@ -95,6 +95,7 @@ int RunIntermediate(void*) {
 
 long CloneDaemon(int* tid_address) {
   intermediate.tid_address = tid_address;
+  intermediate.result = -ECHILD;  // It may be killed before it has one.
   if (setjmp(intermediate.daemon) != 0) return 0;
   const pid_t pid = clone(RunIntermediate, intermediate.stack + sizeof intermediate.stack,
                           CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);

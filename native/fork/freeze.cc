@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "fork/arch.h"
 #include "fork/proc.h"
 
@@ -22,6 +24,7 @@ constexpr size_t kSignalSetSize = 8;  // the kernel's sigset_t, not libc's
 // A thread answers the signal as soon as the scheduler lets it. One that ends instead is no longer
 // listed; one that does neither blocks the signal by a raw system call.
 constexpr int kAnswerMs = 2000;
+constexpr int kLeastAnswerMs = 100;
 
 // A thread that has not quiesced gets this long before it is stopped again.
 constexpr long kPauseNanoseconds = 200'000;
@@ -33,6 +36,12 @@ struct KernelSigaction {
   unsigned long flags;
   void (*restorer)();
   uint64_t mask;
+
+  bool IsHandler() const {
+    const auto value = reinterpret_cast<uintptr_t>(handler);
+    return value != reinterpret_cast<uintptr_t>(SIG_DFL) &&
+           value != reinterpret_cast<uintptr_t>(SIG_IGN);
+  }
 };
 
 // One table for the life of the process, reachable from a signal handler. It is never given back: a
@@ -88,14 +97,35 @@ void Act() {
   FutexWake(table.acting);
 }
 
+// What libc sends has si_code SI_TKILL, and its handler passes over all else: so a signal of ours
+// that comes through after the handler was put back does no harm.
+long Signal(pid_t process, pid_t tid) {
+  siginfo_t info = {};
+  info.si_signo = kSignal;
+  info.si_code = SI_QUEUE;
+  info.si_value.sival_ptr = &table;
+  return arch::Syscall(SYS_rt_tgsigqueueinfo, process, tid, kSignal, reinterpret_cast<long>(&info));
+}
+
+bool IsOurs(const siginfo_t& info) {
+  return info.si_code == SI_QUEUE && info.si_value.sival_ptr == &table;
+}
+
 // Runs on every other thread, on its own stack, with all signals masked. Only raw system calls: the
 // thread may be anywhere, inside malloc too, and its errno is not ours.
-void Handler(int, siginfo_t* info, void* context) {
+void Handler(int number, siginfo_t* info, void* context) {
+  if (!IsOurs(*info)) {  // libc's setuid(3), which waits until each thread has answered.
+    if (table.old_action.IsHandler()) table.old_action.handler(number, info, context);
+    return;
+  }
   const pid_t tid = static_cast<pid_t>(arch::Syscall(SYS_gettid));
   const size_t size = table.size.load(std::memory_order_acquire);
   for (size_t i = 0; i < size; ++i) {
     Thread& thread = table.threads[i];
-    if (thread.tid != tid || thread.state.load() != Thread::kSignalled) continue;
+    int signalled = Thread::kSignalled;
+    if (thread.tid != tid || !thread.state.compare_exchange_strong(signalled, Thread::kAnswering)) {
+      continue;
+    }
     const int ticket = thread.ticket.load();
     Record(thread, info, static_cast<const ucontext_t*>(context));
     thread.state.store(Thread::kFrozen);
@@ -116,6 +146,10 @@ void Release(Thread& thread) {
 
 void ReleaseAll() {
   for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    // One that has not answered yet is to find that nobody waits for it.
+    int signalled = Thread::kSignalled;
+    if (thread->state.compare_exchange_strong(signalled, Thread::kRunning)) continue;
+    while (thread->state.load() == Thread::kAnswering) Pause(kPauseNanoseconds);
     if (thread->state.load() == Thread::kFrozen && !thread->kept) Release(*thread);
   }
 }
@@ -123,21 +157,16 @@ void ReleaseAll() {
 bool InstallHandler() {
   const KernelSigaction action = {Handler, SA_SIGINFO | SA_RESTART | arch::kRestorerFlag,
                                   arch::Restorer(), ~uint64_t{0}};
+  // Known before it is replaced: libc may use the signal at any moment.
   KernelSigaction old;
-  if (arch::Syscall(SYS_rt_sigaction, kSignal, reinterpret_cast<long>(&action),
-                    reinterpret_cast<long>(&old), kSignalSetSize) < 0) {
-    return false;
-  }
-  if (old.handler != Handler) table.old_action = old;
-  return true;
+  arch::Syscall(SYS_rt_sigaction, kSignal, 0, reinterpret_cast<long>(&old), kSignalSetSize);
+  if (old.handler == Handler) return true;
+  table.old_action = old;
+  return arch::Syscall(SYS_rt_sigaction, kSignal, reinterpret_cast<long>(&action), 0,
+                       kSignalSetSize) >= 0;
 }
 
-// Only when no thread has the signal still before it: libc's action for it may be to end the
-// process.
 void RestoreHandler() {
-  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-    if (thread->state.load() == Thread::kSignalled) return;
-  }
   arch::Syscall(SYS_rt_sigaction, kSignal, reinterpret_cast<long>(&table.old_action), 0,
                 kSignalSetSize);
 }
@@ -187,9 +216,9 @@ int SignalNewcomers() {
   const auto signal = [&](Thread& thread) {
     thread.state.store(Thread::kSignalled);
     ++newcomers;
-    if (arch::Syscall(SYS_tgkill, process, thread.tid, kSignal) < 0) {
-      thread.state.store(Thread::kGone);
-    }
+    const long error = Signal(process, thread.tid);
+    if (error < 0) thread.state.store(Thread::kGone);
+    return error == -EAGAIN ? -ENOBUFS : 0;
   };
   const int error = proc::ForEachNumber("/proc/self/task", [&](int tid, int) {
     if (tid == self) return 0;
@@ -197,8 +226,7 @@ int SignalNewcomers() {
       Thread& thread = table.threads[i];
       if (thread.tid != tid || thread.state.load() == Thread::kGone) continue;
       thread.seen = true;
-      if (thread.state.load() == Thread::kRunning) signal(thread);
-      return 0;
+      return thread.state.load() == Thread::kRunning ? signal(thread) : 0;
     }
     char name[sizeof Thread::name];
     ReadName(tid, name);
@@ -212,8 +240,7 @@ int SignalNewcomers() {
     thread.kept = false;
     memcpy(thread.name, name, sizeof name);
     table.size.store(size + 1, std::memory_order_release);
-    signal(thread);
-    return 0;
+    return signal(thread);
   });
   if (error < 0) return error;
   for (size_t i = 0; i < known; ++i) {
@@ -222,9 +249,10 @@ int SignalNewcomers() {
   return newcomers;
 }
 
-Thread* FirstInState(Thread::State state) {
+Thread* FirstWithoutAnswer() {
   for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-    if (thread->state.load() == state) return thread;
+    const int state = thread->state.load();
+    if (state == Thread::kSignalled || state == Thread::kAnswering) return thread;
   }
   return nullptr;
 }
@@ -259,14 +287,21 @@ bool IsBlockingCall(const arch::Interrupted& at) {
     case SYS_readv:
     case SYS_pread64:
     case SYS_preadv:
+    case SYS_preadv2:
     case SYS_write:
     case SYS_writev:
     case SYS_pwrite64:
     case SYS_pwritev:
+    case SYS_pwritev2:
     case SYS_recvfrom:
     case SYS_recvmsg:
+    case SYS_recvmmsg:
     case SYS_sendto:
     case SYS_sendmsg:
+    case SYS_sendmmsg:
+    case SYS_sendfile:
+    case SYS_splice:
+    case SYS_tee:
     case SYS_wait4:
     case SYS_waitid:
     case SYS_flock:
@@ -318,27 +353,28 @@ bool Refuse(Reason& reason, int error, const char* what, const Thread* thread = 
 }
 
 // Waits until every signalled thread is in the handler, and no new one has appeared meanwhile.
-bool Assemble(Reason& reason) {
-  const int64_t deadline = Now() + kAnswerMs;
+bool Assemble(int64_t deadline, Reason& reason) {
   for (;;) {
     const int newcomers = SignalNewcomers();
     if (newcomers == -EAGAIN)
       return Refuse(reason, EBUSY, "threads are created faster than they can be stopped");
+    if (newcomers == -ENOBUFS)
+      return Refuse(reason, EAGAIN, "no signal can be queued for a thread (RLIMIT_SIGPENDING)");
     if (newcomers < 0) return Refuse(reason, -newcomers, "/proc/self/task cannot be read");
-    if (FirstInState(Thread::kSignalled) == nullptr) {
+    if (FirstWithoutAnswer() == nullptr) {
       if (newcomers == 0) return true;
       continue;
     }
     if (Now() >= deadline) {
       return Refuse(reason, EBUSY, "a thread did not take the signal that stops it",
-                    FirstInState(Thread::kSignalled));
+                    FirstWithoutAnswer());
     }
     // The time-out serves threads that end instead of answering: the next look no longer finds
     // them.
     const timespec look_again = {0, 1'000'000};
-    while (FirstInState(Thread::kSignalled) != nullptr) {
+    while (FirstWithoutAnswer() != nullptr) {
       const int now = table.entered.load();
-      if (FirstInState(Thread::kSignalled) == nullptr) break;
+      if (FirstWithoutAnswer() == nullptr) break;
       if (FutexWait(table.entered, now, &look_again) == -ETIMEDOUT) break;
     }
   }
@@ -408,7 +444,8 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
 
   const int64_t deadline = Now() + timeout_ms;
   for (int round = 1;; ++round) {
-    if (!Assemble(reason)) break;
+    const int64_t now = Now();
+    if (!Assemble(std::clamp(deadline, now + kLeastAnswerMs, now + kAnswerMs), reason)) break;
     const Thread* straggler = nullptr;
     const bool last = Now() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;

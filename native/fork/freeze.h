@@ -21,7 +21,7 @@ int64_t Now();
 // Everything that a copy of a thread needs, recorded by the thread itself in the handler that froze
 // it, on its own stack.
 struct Thread {
-  enum State : int { kRunning, kSignalled, kFrozen, kGone };
+  enum State : int { kRunning, kSignalled, kAnswering, kFrozen, kGone };
 
   pid_t tid;
   std::atomic<int> state;

@@ -62,7 +62,12 @@ class Maps {
 }  // namespace
 
 bool HiddenHeap::Unhide(Reason& reason) {
-  return FindCandidates(reason) && FindHidden(reason) && MakeVisible(reason);
+  visible_ = true;
+  if (FindCandidates(reason) && FindHidden(reason) && MakeVisible(reason)) return true;
+  Reason ignored;
+  FindHidden(ignored);  // What the probes have made visible hides again.
+  Hide();
+  return false;
 }
 
 // Which mappings hide from fork, only smaps says, and to write that the kernel visits every page:
@@ -77,6 +82,10 @@ bool HiddenHeap::FindCandidates(Reason& reason) {
   while (maps.Next(range.begin, range.end)) {
     if (maps.IsSpecial()) continue;
     const long error = Advise(range.begin, range.begin + page, MADV_DOFORK);
+    // It has to be split for this, and may be one too many: vm.max_map_count.
+    if (error == -ENOMEM || error == -EAGAIN) {
+      return reason.Set(ENOMEM, "too many mappings (vm.max_map_count)");
+    }
     refused |= error < 0;
     // A mapping of one page shows nothing; it stays visible, which costs a later fork one page.
     if (error < 0 || range.end - range.begin == page) continue;
@@ -103,7 +112,6 @@ bool HiddenHeap::FindHidden(Reason& reason) {
 }
 
 bool HiddenHeap::MakeVisible(Reason& reason) {
-  visible_ = true;
   for (const Range& range : ranges_) {
     const long error = Advise(range.begin, range.end, MADV_DOFORK);
     if (error < 0) {

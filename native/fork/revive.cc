@@ -1,9 +1,13 @@
 #include "fork/revive.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+#include <atomic>
 
 #include "fork/arch.h"
 #include "fork/freeze.h"
@@ -31,6 +35,10 @@ void RegisterRseq(char* thread_pointer) {
   if (error < 0 && error != -EBUSY) reinterpret_cast<int*>(area)[1] = -2;
 }
 
+// futex: opened when every copy exists. Were one refused, those before it would have run on in a
+// process that is said never to have been.
+std::atomic<int> gate{0};
+
 // The copy of a thread begins here, on its own stack, below the frame that the freezing signal
 // left.
 int Continue(void* argument) {
@@ -48,6 +56,9 @@ int Continue(void* argument) {
   }
   const siginfo_t* const info = thread.info;
   const ucontext_t* const context = thread.context;
+  while (gate.load() == 0) {
+    arch::Syscall(SYS_futex, reinterpret_cast<long>(&gate), FUTEX_WAIT_PRIVATE, 0, 0);
+  }
   FinishReading();
   arch::ReturnFromSignal(info, context);
 }
@@ -65,6 +76,7 @@ bool ReviveThreads(Reason& reason) {
   // runs; it is cleared, and joiners woken, when the thread ends.
   constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  gate.store(0);
   for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
     if (thread->state.load() != Thread::kFrozen) continue;
     BeginReading();
@@ -74,6 +86,8 @@ bool ReviveThreads(Reason& reason) {
                           thread->tid_address, thread->thread_pointer, thread->tid_address);
     if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
   }
+  gate.store(1);
+  arch::Syscall(SYS_futex, reinterpret_cast<long>(&gate), FUTEX_WAKE_PRIVATE, INT_MAX);
   return true;
 }
 

@@ -40,7 +40,8 @@ bool KernelObjects::TakeInventory(Reason& reason) {
   });
   if (reason.error != 0) return false;
   if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
-  return rings_.FindMappings(reason) && FindSignalLock(reason) && NotePendingAsyncs(reason);
+  return rings_.FindMappings(reason) && FindSignalLock(reason) && FindSignalPipes(reason) &&
+         NotePendingAsyncs(reason);
 }
 
 bool KernelObjects::ReadDescriptor(int fd, Reason& reason) {
@@ -55,14 +56,17 @@ bool KernelObjects::ReadDescriptor(int fd, Reason& reason) {
   if (proc::StartsWith(link, "anon_inode:[io_uring]")) return rings_.Note(fd, reason);
   if (proc::StartsWith(link, "pipe:[")) {
     const char* inode = link + sizeof "pipe:[" - 1;
-    const long status = arch::Syscall(SYS_fcntl, fd, F_GETFL);
-    const long descriptor = arch::Syscall(SYS_fcntl, fd, F_GETFD);
-    // libuv's signal lock is a blocking pipe, close-on-exec at both ends.
-    if ((status & O_NONBLOCK) != 0 || (descriptor & FD_CLOEXEC) == 0) return true;
-    const PipeEnd end = {fd, (status & O_ACCMODE) == O_WRONLY, proc::ReadNumber(inode, 10)};
-    return pipe_ends_.Push(end) || reason.Set(ENOMEM, kNoMemory);
+    return ReadPipe(fd, proc::ReadNumber(inode, 10), reason);
   }
   return true;
+}
+
+bool KernelObjects::ReadPipe(int fd, uint64_t inode, Reason& reason) {
+  const long status = arch::Syscall(SYS_fcntl, fd, F_GETFL);
+  // libuv makes its own close-on-exec; what is not was inherited, or is meant to be.
+  if ((arch::Syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC) == 0) return true;
+  const PipeEnd end = {fd, (status & O_ACCMODE) == O_WRONLY, (status & O_NONBLOCK) == 0, inode};
+  return pipe_ends_.Push(end) || reason.Set(ENOMEM, kNoMemory);
 }
 
 bool KernelObjects::ReadEventFd(int fd, Reason& reason) {
@@ -106,23 +110,42 @@ bool KernelObjects::ReadEpoll(int fd, Reason& reason) {
   return epolls_.Push(epoll) || reason.Set(ENOMEM, kNoMemory);
 }
 
+const KernelObjects::PipeEnd* KernelObjects::OtherEnd(const PipeEnd& reader) {
+  for (const PipeEnd& end : pipe_ends_) {
+    if (end.writable && end.inode == reader.inode && end.blocking == reader.blocking) return &end;
+  }
+  return nullptr;
+}
+
 // libuv serialises its signal bookkeeping with a pipe that holds one byte: whoever reads it has the
 // lock. Its descriptors are static variables of libuv, but it is made when the first loop is,
 // before any code of the program's: the lowest pipe of that shape is it.
 bool KernelObjects::FindSignalLock(Reason& reason) {
   for (const PipeEnd& reader : pipe_ends_) {
-    if (reader.writable) continue;
-    for (const PipeEnd& writer : pipe_ends_) {
-      if (!writer.writable || writer.inode != reader.inode) continue;
-      int bytes = 0;
-      arch::Syscall(SYS_ioctl, reader.fd, FIONREAD, reinterpret_cast<long>(&bytes));
-      if (bytes != 1) continue;
-      signal_lock_[0] = reader.fd;
-      signal_lock_[1] = writer.fd;
-      return true;
-    }
+    if (reader.writable || !reader.blocking) continue;
+    const PipeEnd* const writer = OtherEnd(reader);
+    int bytes = 0;
+    arch::Syscall(SYS_ioctl, reader.fd, FIONREAD, reinterpret_cast<long>(&bytes));
+    if (writer == nullptr || bytes != 1) continue;
+    signal_lock_ = {reader.fd, writer->fd};
+    return true;
   }
   return reason.Set(ENOTSUP, "the pipe that libuv locks its signals with was not found");
+}
+
+// Through these libuv's signal handler tells a loop of a signal; a Worker with child processes has
+// one. The main loop's is not among them: uv_loop_fork() renews that. What is in one is not copied:
+// signals that came to the parent are not the child's.
+bool KernelObjects::FindSignalPipes(Reason& reason) {
+  for (const Registration& registration : registrations_) {
+    for (const PipeEnd& reader : pipe_ends_) {
+      if (reader.fd != registration.target || reader.writable || reader.blocking) continue;
+      const PipeEnd* const writer = OtherEnd(reader);
+      if (writer == nullptr) continue;
+      if (!signal_pipes_.Push({reader.fd, writer->fd})) return reason.Set(ENOMEM, kNoMemory);
+    }
+  }
+  return true;
 }
 
 // uv_loop_fork() clears the pending flag of every uv_async_t. Without this, finished threadpool
@@ -147,8 +170,8 @@ bool KernelObjects::NotePendingAsyncs(Reason& reason) {
 
 bool KernelObjects::Separate(Reason& reason) {
   // Epolls after what they watch. The main loop last: it frees numbers that the list still names.
-  return RenewEventFds(reason) && rings_.Renew(parent_runs_, reason) && RenewEpolls(reason) &&
-         RenewSignalLock(reason) && RenewMainLoop(reason);
+  return RenewEventFds(reason) && RenewSignalPipes(reason) && rings_.Renew(parent_runs_, reason) &&
+         RenewEpolls(reason) && RenewSignalLock(reason) && RenewMainLoop(reason);
 }
 
 bool KernelObjects::RenewEventFds(Reason& reason) {
@@ -181,14 +204,26 @@ bool KernelObjects::RenewEpolls(Reason& reason) {
   return true;
 }
 
-bool KernelObjects::RenewSignalLock(Reason& reason) {
+bool KernelObjects::RenewPipe(const Pipe& pipe, int flags, Reason& reason) {
   int fresh[2];
-  const long error = arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fresh), 0);
-  if (error < 0) return reason.Set(static_cast<int>(-error), "no pipe for libuv's signal lock");
+  const long error = arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fresh), flags);
+  if (error < 0) return reason.Set(static_cast<int>(-error), "a pipe of libuv cannot be renewed");
+  const bool reader = Replace(fresh[0], pipe.reader, O_CLOEXEC, reason);
+  return Replace(fresh[1], pipe.writer, O_CLOEXEC, reason) && reader;
+}
+
+bool KernelObjects::RenewSignalLock(Reason& reason) {
+  if (!RenewPipe(signal_lock_, 0, reason)) return false;
   const char unlocked = 42;  // libuv's own choice
-  arch::Syscall(SYS_write, fresh[1], reinterpret_cast<long>(&unlocked), 1);
-  const bool reader = Replace(fresh[0], signal_lock_[0], O_CLOEXEC, reason);
-  return Replace(fresh[1], signal_lock_[1], O_CLOEXEC, reason) && reader;
+  arch::Syscall(SYS_write, signal_lock_.writer, reinterpret_cast<long>(&unlocked), 1);
+  return true;
+}
+
+bool KernelObjects::RenewSignalPipes(Reason& reason) {
+  for (const Pipe& pipe : signal_pipes_) {
+    if (!RenewPipe(pipe, O_NONBLOCK, reason)) return false;
+  }
+  return true;
 }
 
 // Its epoll, its wake-up eventfd, its signal pipe, its inotify and (Node 22 and later) its io_uring

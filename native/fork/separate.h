@@ -45,17 +45,27 @@ class KernelObjects {
   struct PipeEnd {
     int fd;
     bool writable;
+    bool blocking;
     uint64_t inode;
+  };
+  struct Pipe {
+    int reader;
+    int writer;
   };
 
   bool ReadDescriptor(int fd, Reason& reason);
   bool ReadEventFd(int fd, Reason& reason);
   bool ReadEpoll(int fd, Reason& reason);
+  bool ReadPipe(int fd, uint64_t inode, Reason& reason);
+  const PipeEnd* OtherEnd(const PipeEnd& reader);
   bool FindSignalLock(Reason& reason);
+  bool FindSignalPipes(Reason& reason);
   bool NotePendingAsyncs(Reason& reason);
   bool RenewEventFds(Reason& reason);
   bool RenewEpolls(Reason& reason);
+  static bool RenewPipe(const Pipe& pipe, int flags, Reason& reason);
   bool RenewSignalLock(Reason& reason);
+  bool RenewSignalPipes(Reason& reason);
   bool RenewMainLoop(Reason& reason);
 
   uv_loop_t* const main_loop_;
@@ -66,7 +76,8 @@ class KernelObjects {
   Scratch<PipeEnd> pipe_ends_;
   Rings rings_;
   Scratch<uv_async_t*> pending_;
-  int signal_lock_[2] = {-1, -1};
+  Pipe signal_lock_ = {-1, -1};
+  Scratch<Pipe> signal_pipes_;
 };
 
 }  // namespace doublefork

@@ -40,6 +40,15 @@ bool IsMachineFit(Reason& reason) {
   if (proc::File("/proc/self/task", O_DIRECTORY).fd() < 0) {
     return reason.Set(ENOTSUP, "/proc is not mounted or not readable");
   }
+  // As after unshare --pid without --mount-proc: the thread ids there are not those of this
+  // process.
+  char link[16] = {};
+  arch::Syscall(SYS_readlinkat, AT_FDCWD, reinterpret_cast<long>("/proc/self"),
+                reinterpret_cast<long>(link), sizeof link - 1);
+  const char* digits = link;
+  if (static_cast<long>(proc::ReadNumber(digits, 10)) != arch::Syscall(SYS_getpid)) {
+    return reason.Set(ENOTSUP, "/proc belongs to another pid namespace");
+  }
   return true;
 }
 

@@ -128,6 +128,7 @@ function nextAsyncId(): number {
 }
 
 const mathRandom = Math.random;
+let rotated: typeof Math.random | undefined;
 
 /**
  * Siblings would draw the same numbers from Math.random(), whose state nobody can set. To skip a
@@ -135,8 +136,11 @@ const mathRandom = Math.random;
  * before. A random rotation of [0, 1) keeps the distribution and shares no number.
  */
 function rotateMathRandom(rotation: number): void {
-  Math.random = function random() {
+  // A generator of the program's own, such as a seeded one, is its own to renew.
+  if (Math.random !== mathRandom && Math.random !== rotated) return;
+  rotated = function random() {
     const drawn = mathRandom() + rotation;
     return drawn < 1 ? drawn : drawn - 1;
   };
+  Math.random = rotated;
 }

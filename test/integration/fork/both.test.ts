@@ -186,3 +186,32 @@ test('with the parent frozen its threads do not run on, and it can fork again', 
   for (const child of [0, 1, 2]) expect(reports).toContainEqual({ child, alive: true });
   expect(reports).toContainEqual({ parent: true, codes: [0, 0, 0], still: true });
 });
+
+test("a Worker's child processes are seen to exit, in both processes", async () => {
+  const { reports } = await run(`
+    import { Worker } from 'node:worker_threads'; import { once } from 'node:events';
+    const worker = new Worker(\`
+      const { parentPort } = require('worker_threads'); const { spawn } = require('child_process');
+      parentPort.on('message', async (n) => {
+        for (let i = 0; i < n; i++) await new Promise((resolve) => spawn('true').once('exit', resolve));
+        parentPort.postMessage(n);
+      });\`, { eval: true, execArgv: [] });
+    const ask = async (n) => { worker.postMessage(n); return (await once(worker, 'message'))[0]; };
+    await ask(1);
+    const pid = fork();
+    report(await ask(60));
+    if (pid > 0) posix.waitpid(pid);
+    process.exit(0);
+  `);
+  expect(reports).toEqual([60, 60]);
+});
+
+test("a generator of the program's own in place of Math.random stays", async () => {
+  const { reports } = await run(`
+    Math.random = () => 0.5;
+    const pid = fork();
+    report(Math.random());
+    if (pid > 0) posix.waitpid(pid);
+  `);
+  expect(reports).toEqual([0.5, 0.5]);
+});

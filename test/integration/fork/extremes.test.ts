@@ -2,7 +2,8 @@
 // refusals.
 
 import { expect, test } from 'vitest';
-import { run } from '../../support/program.js';
+import { node } from '../../support/node.js';
+import { execute, inline, run } from '../../support/program.js';
 
 /** What a child must be able to do whatever the flags: compute, collect, wait, use the threadpool. */
 const CHECK = `
@@ -75,22 +76,24 @@ test('--cpu-prof writes the profile of the daemon', async () => {
 });
 
 test.each([40, 500, 2000])('a heap of %i MB', async (size) => {
-  const { reports } = await run(
+  const { reports, stderr } = await run(
     `${CHECK}
     // Half in V8's heap, half beside it.
     const heap = Array.from({ length: ${size} / 2 }, (_, i) => new Array(131072).fill(i));
     const beside = Array.from({ length: ${size} / 2 }, (_, i) => Buffer.alloc(1 << 20, i & 255));
     const whole = () => heap.every((part, i) => part[0] === i && part.at(-1) === i) && beside.every((part, i) => part[77] === (i & 255));
-    const pid = fork();
+    // A collection of 2 GB that is under way may take its time on a busy machine.
+    const pid = fork({ timeoutMs: 60_000 });
     report({ whole: whole(), ok: await work(), who: pid === 0 ? 'child' : 'parent' });
     if (pid === 0) process.exit(0);
     posix.waitpid(pid);
-    daemonize({ keepFds: [3], cwd: 'keep' });
+    daemonize({ keepFds: [3], cwd: 'keep', quiesceTimeout: 60_000 });
     globalThis.gc();
     report({ whole: whole(), ok: await work(), who: 'daemon' });
   `,
     { flags: ['--expose-gc', '--max-old-space-size=4096'] },
   );
+  expect(stderr).toBe('');
   expect(reports).toHaveLength(3);
   for (const who of ['child', 'parent', 'daemon']) {
     expect(reports).toContainEqual({ whole: true, ok: true, who });
@@ -186,3 +189,22 @@ test("V8's heap hides from fork again afterwards, in both processes", async () =
   `);
   expect(reports).toEqual([true, true]);
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  '/proc of another pid namespace: ENOTSUP, not a thread that cannot be found',
+  async () => {
+    const { reports } = await execute('unshare', [
+      '--pid',
+      '--fork',
+      node,
+      ...inline(`
+          try { fork(); } catch (error) { report([error.code, error.message]); }
+          report(doublefork.forkSupport().supported);
+        `),
+    ]);
+    expect(reports).toEqual([
+      ['ENOTSUP', expect.stringContaining('/proc belongs to another pid namespace')],
+      false,
+    ]);
+  },
+);
