@@ -34,6 +34,7 @@ class Confinement {
   // In a process with many threads, where libc alone can reach them: not for what libc cannot do.
   bool ApplyByLibc(Failure& failure) const;
 
+  bool changes_root() const { return !root_.empty(); }
   // Of every thread, if it is to change.
   const std::optional<int>& nice() const { return nice_; }
 

@@ -145,6 +145,8 @@ struct Vectors {
   if (!image.cwd.empty() && chdir(image.cwd.c_str()) < 0) {
     word.failure.Set(errno, "chdir");
   } else if (image.confinement.Apply(word.failure)) {
+    // A new root may have the same folder; if not, the new image starts at the root.
+    if (image.confinement.changes_root() && chdir(image.cwd.c_str()) < 0) errno = 0;
     execve(image.path.c_str(), vectors.arguments.data(), vectors.environment.data());
     word.failure.Set(errno, "execve");
   }

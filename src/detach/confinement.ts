@@ -28,10 +28,12 @@ export function confinementFor(plan: Plan): ConfinementRequest | undefined {
   return isEmpty(request) ? undefined : request;
 }
 
-function isEmpty(request: ConfinementRequest): boolean {
-  return Object.values(request).every(
-    (value) => value === null || value === '' || value === false || value.length === 0,
+/** An empty list of groups, or of capabilities, is something to change to. */
+function isEmpty({ limits, ...rest }: ConfinementRequest): boolean {
+  const same = Object.values(rest).every(
+    (value) => value === null || value === '' || value === false,
   );
+  return same && limits.length === 0;
 }
 
 type Numbers = [resource: number, soft: number, hard: number];

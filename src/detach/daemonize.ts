@@ -166,9 +166,8 @@ function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Fil
   // First: a start that comes second must not touch the log.
   const pidfile = plan.pidfile && Pidfile.acquire(plan.pidfile.file, plan.pidfile);
   try {
-    const redirection = Redirection.open(plan.stdio, plan.umask ?? process.umask());
-    // A log that it may not open again could not be rotated.
-    redirection.giveTo(confinement?.uid ?? undefined, confinement?.gid ?? undefined);
+    const owner = { uid: confinement?.uid ?? undefined, gid: confinement?.gid ?? undefined };
+    const redirection = Redirection.open(plan.stdio, plan.umask ?? process.umask(), owner);
     return { pidfile, redirection };
   } catch (error) {
     pidfile?.abandon();

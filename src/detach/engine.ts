@@ -48,8 +48,7 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinemen
     {
       path,
       argv,
-      // A new root has folders of its own.
-      cwd: plan.chroot === undefined ? (cwd ?? '') : '',
+      cwd: plan.chroot === undefined ? (cwd ?? '') : (cwd ?? process.cwd()),
       variable: VARIABLE,
       descriptors: format(handedOver),
       kept: [...kept, ...handedOver.flatMap((it) => it?.fd ?? [])],

@@ -11,6 +11,12 @@ export interface HandedOver {
   created: boolean;
 }
 
+/** undefined: as it is. */
+interface Owner {
+  uid?: number | undefined;
+  gid?: number | undefined;
+}
+
 type FileLog = Extract<Target, { kind: 'file' }>;
 
 /** Descriptors above 2, ready to be moved onto 0-2. */
@@ -24,15 +30,17 @@ export class Redirection implements Disposable {
   /**
    * Opens all targets.
    * @param umask the daemon's, for the mode of files it creates
+   * @param owner of those; otherwise the user that the daemon changes to could not open them again
    * @throws the error of open(2) with the path, after undoing what was done
    */
-  static open(stdio: readonly Target[], umask: number): Redirection {
+  static open(stdio: readonly Target[], umask: number, owner: Owner = {}): Redirection {
     const redirection = new Redirection();
     try {
       const opened = new Map<string, number>();
       for (const [fd, target] of stdio.entries()) {
         redirection.#sources.push(redirection.#open(target, fd, umask, opened));
       }
+      redirection.#giveTo(owner);
       return redirection;
     } catch (error) {
       redirection.abandon();
@@ -64,9 +72,9 @@ export class Redirection implements Disposable {
     );
   }
 
-  /** Makes a user and group, if given, the owners of the files that were created. */
-  giveTo(uid: number | undefined, gid: number | undefined): void {
-    if (uid === undefined && gid === undefined) return;
+  #giveTo({ uid, gid }: Owner): void {
+    // Without root the change of user fails, and says so better.
+    if ((uid === undefined && gid === undefined) || process.geteuid?.() !== 0) return;
     for (const fd of this.#created.values()) fchownSync(fd, uid ?? -1, gid ?? -1);
   }
 
