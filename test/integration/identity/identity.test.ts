@@ -163,11 +163,8 @@ describe.each([
     chmodSync(setuid, 0o4755);
     const secret = join(folder, 'secret');
     writeFileSync(secret, 'secret', { mode: 0o600 });
-    const { reports } = await daemon(
-      { ...chosen, user: 'nobody', noNewPrivileges: true },
-      () => {},
-      {
-        after: `
+    const { reports } = await run(`
+          daemonize({ keepFds: [3], user: 'nobody', noNewPrivileges: true, ...${literal(chosen)} });
           import { execFileSync } from 'node:child_process';
           import { Worker } from 'node:worker_threads';
           const ways = {
@@ -196,13 +193,9 @@ describe.each([
             try { await attempt(); outcome[name] = 'root!'; }
             catch (error) { outcome[name] = error.code ?? 'exit ' + error.status; }
           }
-          report(process.pid);
           report(outcome);
-          setInterval(() => {}, 1e6);
-        `,
-      },
-    );
-    expect(reports[1]).toEqual({
+    `);
+    expect(reports[0]).toEqual({
       setuid: 'EPERM',
       seteuid: 'EPERM',
       setresuid: 'EPERM',
