@@ -181,15 +181,17 @@ export interface Addon {
  * search of `bindings`, which knows the other places, takes longer than a double fork.
  */
 function load(): Addon {
-  const built = fileURLToPath(new URL('../../build/Release/doublefork.node', import.meta.url));
-  if (!existsSync(built)) {
-    // Not imported: it takes longer to load than the addon.
-    const { createRequire } = process.getBuiltinModule('node:module');
-    return createRequire(import.meta.url)('bindings')('doublefork');
+  // From a bundle in dist, or from one level below that or src.
+  for (const place of ['../build', '../../build']) {
+    const file = fileURLToPath(new URL(`${place}/Release/doublefork.node`, import.meta.url));
+    if (!existsSync(file)) continue;
+    const module = { exports: {} };
+    process.dlopen(module, file);
+    return module.exports as Addon;
   }
-  const module = { exports: {} };
-  process.dlopen(module, built);
-  return module.exports as Addon;
+  // Not imported: it takes longer to load than the addon.
+  const { createRequire } = process.getBuiltinModule('node:module');
+  return createRequire(import.meta.url)('bindings')('doublefork');
 }
 
 export const addon = load();
