@@ -1,9 +1,8 @@
 // daemonize() against the least that a double fork can cost: two bare clones of the same process.
 
-import { spawn } from 'node:child_process';
 import { json } from 'node:stream/consumers';
 import { interleave } from '../support/statistics.mjs';
-import { program } from './programs.mjs';
+import { spawnNode } from './programs.mjs';
 
 /**
  * @param {number} megabytes size of the process; a plain one has about 45
@@ -22,7 +21,7 @@ export function measureDetach(megabytes, rounds) {
 
 /** What the program, or the daemon it becomes, writes to fd 3. */
 async function run(file, env) {
-  const child = spawn(process.execPath, [program(file)], {
+  const child = spawnNode(file, {
     env,
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   });

@@ -1,9 +1,8 @@
 // From the start of a command to the first byte that its server sends.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { interleave } from '../support/statistics.mjs';
-import { program } from './programs.mjs';
+import { spawnNode } from './programs.mjs';
 import { firstPage, freePort, stopServer } from './server.mjs';
 
 const VARIANTS = {
@@ -22,7 +21,7 @@ export function measureStart(rounds) {
 async function startToServed(file) {
   const port = await freePort();
   const start = performance.now();
-  const launcher = spawn(process.execPath, [program(file)], {
+  const launcher = spawnNode(file, {
     env: { ...process.env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { json, text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { interleave } from '../support/statistics.mjs';
-import { program } from './programs.mjs';
+import { spawnNode } from './programs.mjs';
 import { firstPage, freePort, stopServer } from './server.mjs';
 
 const SECONDS = 1;
@@ -38,7 +38,7 @@ export function measureCompute(rounds) {
 }
 
 async function compute(daemon) {
-  const child = spawn(process.execPath, [program('compute.mjs')], {
+  const child = spawnNode('compute.mjs', {
     env: { ...process.env, DAEMON: daemon },
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   });
@@ -48,7 +48,7 @@ async function compute(daemon) {
 
 async function startServer(file) {
   const port = await freePort();
-  spawn(process.execPath, [program(file)], {
+  spawnNode(file, {
     env: { ...process.env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
