@@ -1,0 +1,72 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { node, root } from '../support/node.js';
+import { MARK, marked, until } from '../support/processes.js';
+import { execute } from '../support/program.js';
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(
+    ([, text]) => text!,
+  );
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+test('the program of the README runs, and ends, as the README says', async () => {
+  const [program, ...otherPrograms] = blocks('js');
+  const [commands, development] = blocks('sh');
+  expect(otherPrograms).toEqual([]);
+  const name = /^\/\/ (\S+\.mjs)\n/.exec(program!)![1]!;
+
+  // Inside of the checkout, where 'doublefork' is the package itself.
+  mkdirSync(join(root, 'build'), { recursive: true });
+  const folder = mkdtempSync(join(root, 'build', 'readme-'));
+  try {
+    const port = String(await freePort());
+    writeFileSync(join(folder, name), program!.replaceAll('8080', port));
+    const { code, stdout, stderr } = await execute(
+      'bash',
+      ['-ec', commands!.replaceAll('8080', port)],
+      { cwd: folder, env: { PATH: `${dirname(node)}:${process.env.PATH}` } },
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Hello from \d+\n$/);
+    await until(
+      () => marked(process.env[MARK]!).every((pid) => pid === process.pid),
+      'end of the daemon',
+    );
+    expect(readFileSync(join(folder, 'hello.log'), 'utf8')).toBe('GET /\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const named = [...development!.matchAll(/npm (\w+)/g)].map(([, script]) => script!);
+  expect(named).toEqual(['start', 'stop', 'test']);
+  for (const script of named) expect(scripts).toHaveProperty(script);
+});
+
+test('every link of the README and the documentation leads to a file', () => {
+  const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), 'utf8');
+    for (const [, link] of text.matchAll(/\]\((?!https?:)([^)#]+)(#[^)]*)?\)/g)) {
+      expect(
+        () => readFileSync(join(root, dirname(page), link!)),
+        `${link} in ${page}`,
+      ).not.toThrow();
+    }
+  }
+});
