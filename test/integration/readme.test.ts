@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { node, root } from '../support/node.js';
 import { MARK, marked, until } from '../support/processes.js';
-import { execute } from '../support/program.js';
+import { execute, run } from '../support/program.js';
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 
@@ -69,4 +69,19 @@ test('every link of the README and the documentation leads to a file', () => {
       ).not.toThrow();
     }
   }
+});
+
+test('docs/posix.md names every function that there is, docs/daemonize.md every option', async () => {
+  const { stderr, reports } = await run(`
+    report(Object.keys(posix).filter((name) => typeof posix[name] === 'function'));
+    try { daemonize({ '': 0 }); } catch (error) { report(error.message); }
+  `);
+  expect(stderr).toBe('');
+  const [functions, error] = reports;
+  const posix = readFileSync(join(root, 'docs/posix.md'), 'utf8');
+  expect(functions.filter((name: string) => !posix.includes(`\`${name}`))).toEqual([]);
+  const daemonize = readFileSync(join(root, 'docs/daemonize.md'), 'utf8');
+  const options: string[] = error.slice(error.indexOf('Known are: ') + 11).split(', ');
+  expect(options.length).toBeGreaterThan(15);
+  expect(options.filter((name) => !daemonize.includes(`\`${name}\``))).toEqual([]);
 });
