@@ -1,7 +1,6 @@
 // A process held on to: what is signalled and waited for is the one that was found, even if its
 // number has been given away since.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Identity, isAlive, startTime } from '../pidfile/process.js';
 import { close, POLLIN, poll } from '../posix/descriptor.js';
 import { pidfdOpen, pidfdSendSignal } from '../posix/pidfd.js';
@@ -66,7 +65,9 @@ export class ProcessHandle implements Disposable {
     const end = Date.now() + timeout;
     while (!this.ended) {
       if (Date.now() >= end) return false;
-      await sleep(PAUSE, undefined, { signal });
+      await process
+        .getBuiltinModule('node:timers/promises')
+        .setTimeout(PAUSE, undefined, { signal });
     }
     return true;
   }

@@ -2,7 +2,6 @@
 // the other end.
 
 import { closeSync, writeFileSync } from 'node:fs';
-import { inspect } from 'node:util';
 
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
@@ -115,5 +114,7 @@ export class Readiness implements Disposable {
 
 /** For people, as Node prints what nobody caught: an error with its stack, code and cause. */
 export function describe(reason: unknown): string {
-  return typeof reason === 'string' ? reason : inspect(reason);
+  return typeof reason === 'string'
+    ? reason
+    : process.getBuiltinModule('node:util').inspect(reason);
 }

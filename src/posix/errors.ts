@@ -1,7 +1,6 @@
 // Failures in the shape that Node gives its own: `EPERM: operation not permitted, setsid`.
 
 import { constants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 
 /** What a failing system call throws: the fields of Node's own system errors. */
 export interface PosixError extends Error {
@@ -28,6 +27,8 @@ export function posixError(
   path?: string,
   detail?: string,
 ): PosixError {
+  // Fetched only now: node:util loads more than it is worth to a program that starts well.
+  const { getSystemErrorMap } = process.getBuiltinModule('node:util');
   const [code, text] = getSystemErrorMap().get(errno) ?? [nameOf(-errno), 'no further text'];
   const message = `${code}: ${detail ?? text}, ${syscall}${path === undefined ? '' : ` '${path}'`}`;
   return Object.assign(new Error(message), {

@@ -127,8 +127,10 @@ function nextAsyncId(): number {
   return new AsyncResource('doublefork', { requireManualDestroy: true }).asyncId();
 }
 
-const mathRandom = Math.random;
-let rotated: typeof Math.random | undefined;
+/** On a function that stands in for Math.random: the native one. */
+const NATIVE = Symbol.for('doublefork.Math.random');
+type Random = typeof Math.random & { [NATIVE]?: typeof Math.random };
+const native = Math.random;
 
 /**
  * Siblings would draw the same numbers from Math.random(), whose state nobody can set. To skip a
@@ -137,10 +139,12 @@ let rotated: typeof Math.random | undefined;
  */
 function rotateMathRandom(rotation: number): void {
   // A generator of the program's own, such as a seeded one, is its own to renew.
-  if (Math.random !== mathRandom && Math.random !== rotated) return;
-  rotated = function random() {
-    const drawn = mathRandom() + rotation;
+  const original = (Math.random as Random)[NATIVE] ?? Math.random;
+  if (original !== native && original === Math.random) return;
+  const rotated: Random = function random() {
+    const drawn = original() + rotation;
     return drawn < 1 ? drawn : drawn - 1;
   };
+  rotated[NATIVE] = original;
   Math.random = rotated;
 }
