@@ -1,7 +1,7 @@
 // Which descriptors the daemon keeps: its own, and the inherited ones that were asked for.
 
 import type { OpenDescriptor } from '../posix/addon.js';
-import { close, dup3, O_CLOEXEC } from '../posix/descriptor.js';
+import { close, dup3, isatty, O_CLOEXEC } from '../posix/descriptor.js';
 import { wasInherited } from './inherited.js';
 import { openNull } from './redirect.js';
 
@@ -28,7 +28,8 @@ export function closeInherited(open: readonly OpenDescriptor[], keep: ReadonlySe
   for (const descriptor of open) {
     const { fd, terminal, closeOnExec } = descriptor;
     if (wasInherited(descriptor) && !keep.has(fd)) close(fd);
-    else if (terminal) silence(fd, closeOnExec);
+    // The streams that were replaced meanwhile have closed theirs.
+    else if (terminal && isatty(fd)) silence(fd, closeOnExec);
   }
 }
 
