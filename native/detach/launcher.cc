@@ -208,7 +208,10 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
       }
       ++at;
     }
-    if (told && code == 0) _exit(0);
+    if (told && code == 0) {
+      Say(STDOUT_FILENO, at, static_cast<size_t>(end - at));
+      _exit(0);
+    }
     if (!Say(STDERR_FILENO, at, static_cast<size_t>(end - at))) _exit(code);
   }
 }

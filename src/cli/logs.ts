@@ -3,8 +3,8 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
-import { logFor } from '../control/start.js';
 import { declareTargets, subjects, type TargetOptions } from './targets.js';
 
 interface Options extends TargetOptions {

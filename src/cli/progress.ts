@@ -29,8 +29,9 @@ export class Progress implements Disposable {
   #draw(): void {
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const elapsed = duration(Date.now() - this.#since);
+    // The cursor stays in front: what somebody else prints goes over it.
     process.stderr.write(
-      `\r\x1b[K${colors.cyan(FRAMES[this.#frame]!)} ${this.#text} ${colors.dim(elapsed)}`,
+      `\r\x1b[K${colors.cyan(FRAMES[this.#frame]!)} ${this.#text} ${colors.dim(elapsed)}\r`,
     );
   }
 

@@ -29,5 +29,5 @@ async function restart(names: string[], options: StopCommandOptions): Promise<vo
   }
   const { pid } = await stopWithProgress(subject!, options.schedule);
   if (!options.json) print(pid === undefined ? `${label} was not running` : `${label} has stopped`);
-  begin(app, options.json ?? false);
+  await begin(app, options.json ?? false);
 }

@@ -1,16 +1,22 @@
 // doublefork start [options] -- program args... | doublefork start [options] [name]
 
 import { spawnSync } from 'node:child_process';
+import { constants } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, checkApp, checkKeys } from '../config/app.js';
 import { readConfig } from '../config/file.js';
 import type { App } from '../control/app.js';
 import { startApp } from '../control/start.js';
+import { fork, forkSupport } from '../posix/fork.js';
+import { pidfdOpen } from '../posix/pidfd.js';
+import { kill, waitpid } from '../posix/process.js';
+import { readable } from '../posix/watch.js';
 
 /** What the command line says of the app; the same keys as in a config file. */
 type Given = Partial<Record<keyof App, unknown>>;
 
 interface Options extends Given {
+  limit?: Record<string, string>;
   config?: string;
   all?: boolean;
   json?: boolean;
@@ -29,6 +35,13 @@ export function declare(command: Command): void {
     .option('--cwd <folder>', 'run it there; default: here')
     .option('--umask <mask>', 'permissions that new files do not get, in octal; default: 027')
     .option('--env <name=value>', 'set a variable of its environment; can be repeated', collect)
+    .option('--user <user>', 'run it as this user, with its group and groups')
+    .option('--group <group>', 'run it as this group')
+    .option(
+      '--limit <name=value>',
+      'set a limit, such as nofile=4096 or core=0:infinity; can be repeated',
+      collect,
+    )
     .addOption(
       new Option(
         '--ready <how>',
@@ -52,16 +65,17 @@ function collect(text: string, before: Record<string, string> = {}): Record<stri
 }
 
 async function start(words: string[], options: Options, command: Command): Promise<void> {
-  const { config, all = false, json = false, ...given } = options;
+  const { config, all = false, json = false, limit, ...rest } = options;
+  const given: Given = limit === undefined ? rest : { ...rest, limits: limit };
   const dashes = process.argv.indexOf('--');
   if (dashes >= 0) {
     const [program, ...args] = process.argv.slice(dashes + 1);
     if (words.length > args.length + 1) command.error('a name and a program: give one of them');
     if (program === undefined) command.error('no program behind the --');
-    begin(fromCommandLine({ ...given, program, args }), json);
+    return await begin(fromCommandLine({ ...given, program, args }), json);
   }
   const apps = await configured(words, config, all);
-  if (apps.length === 1) begin({ ...apps[0]!, ...checkOptions(given) }, json);
+  if (apps.length === 1) return await begin({ ...apps[0]!, ...checkOptions(given) }, json);
   // Each start takes a process of its own: it becomes the launcher.
   const flags = process.argv.slice(3).filter((word) => word !== '--all' && !words.includes(word));
   for (const { name } of apps) {
@@ -115,10 +129,38 @@ function asOption(error: unknown): unknown {
   return new Error(`--${error.path[0]} ${error.message}`);
 }
 
-/** Starts it, and says so. */
-export function begin(app: App, json: boolean): never {
+/** Starts it, and says so. Comes back only in the daemon, or to show the progress of a long start. */
+export async function begin(app: App, json: boolean): Promise<void> {
   const { name } = app;
-  return startApp(app, (pid) =>
+  const waits = app.ready !== 'none' || app.settle > 0;
+  if (waits && (await isWaitedFor(app))) return;
+  await startApp(app, (pid) =>
     json ? `${JSON.stringify({ name, pid })}\n` : `${name} runs with pid ${pid}\n`,
   );
+}
+
+/**
+ * A launcher only waits. So on a terminal another process is forked to be that, while this one shows
+ * how time goes by; elsewhere a line must do.
+ * @returns true in the process that has waited
+ */
+async function isWaitedFor({ name, timeout, settle, ready }: App): Promise<boolean> {
+  // Loaded only now: a start that does not wait is to be fast.
+  const { Progress } = await import('./progress.js');
+  const most = ready === 'none' ? settle : timeout;
+  const text = `waiting for ${name} to be ready`;
+  if (!process.stderr.isTTY || !forkSupport().supported) {
+    process.stderr.write(`${text}, at most ${most / 1000} s\n`);
+    return false;
+  }
+  const launcher = fork();
+  if (launcher === 0) return false;
+  // Those of the terminal reach the launcher as well; it ends what it has started.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => kill(launcher, 'SIGTERM'));
+  using _ = new Progress(text);
+  await readable(pidfdOpen(launcher));
+  const { exitCode, signal } = waitpid(launcher);
+  process.exitCode = signal === null ? exitCode! : 128 + constants.signals[signal];
+  return true;
 }

@@ -3,8 +3,8 @@
 import type { Command } from 'commander';
 import { readConfig } from '../config/file.js';
 import type { App } from '../control/app.js';
+import { pidfileFor } from '../control/folders.js';
 import { checkName, readRecord, recordedNames } from '../control/record.js';
-import { pidfileFor } from '../control/start.js';
 import { pidfileOf, type Target } from '../control/target.js';
 
 /** The options that every such command has. */

@@ -5,6 +5,7 @@ import type { App } from '../control/app.js';
 import { checkName } from '../control/record.js';
 import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';
 import { type Commands, signalOf } from '../detach/commands.js';
+import { type LimitOption, limitsPlan } from '../detach/limits.js';
 
 /** A wrong value, and where it is. */
 export class ConfigError extends Error {
@@ -64,6 +65,32 @@ const seconds: Check<number> = (value, path) => {
     : fail(path, 'a number of seconds', value);
 };
 
+/** `4096`, `"infinity"`, `{ soft, hard }`; also `"1024:4096"`, soft and hard. */
+const limit: Check<LimitOption> = (value, path) => {
+  const raw = typeof value === 'string' ? limitOf(value) : value;
+  try {
+    limitsPlan({ limits: { [path.at(-1)!]: raw as LimitOption } });
+    return raw as LimitOption;
+  } catch (error) {
+    throw new ConfigError((error as Error).message, path);
+  }
+};
+
+function limitOf(text: string): LimitOption {
+  const one = (word: string) => (word === 'infinity' ? word : Number(word));
+  const [soft, hard] = text.split(':');
+  return hard === undefined ? one(soft!) : { soft: one(soft!), hard: one(hard) };
+}
+
+const limits: Check<Record<string, LimitOption>> = (value, path) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return fail(path, 'a set of limits by name', value);
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, limit(item, [...path, name])]),
+  );
+};
+
 const readiness: Check<App['ready']> = (value, path) =>
   value === 'none' || value === 'notify' || value === 'fd'
     ? value
@@ -98,6 +125,9 @@ const CHECKS = {
   pidfile: word,
   log: word,
   umask: mask,
+  user: argument,
+  group: argument,
+  limits,
   env: texts,
   ready: readiness,
   timeout: seconds,
@@ -149,6 +179,9 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     pidfile: absolute(given.pidfile),
     log: absolute(given.log),
     umask: given.umask,
+    user: given.user,
+    group: given.group,
+    limits: given.limits ?? {},
     env: given.env ?? {},
     ready: given.ready ?? 'none',
     timeout: given.timeout ?? 60_000,

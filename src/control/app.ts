@@ -1,4 +1,5 @@
 import type { Commands } from '../detach/commands.js';
+import type { LimitOption } from '../detach/limits.js';
 
 /** A program to start, all decided. Kept in the record of the daemon, so that it can be started again. */
 export interface App {
@@ -10,6 +11,10 @@ export interface App {
   pidfile: string | undefined;
   log: string | undefined;
   umask: number | undefined;
+  user: string | undefined;
+  group: string | undefined;
+  /** As daemonize() takes them. */
+  limits: Record<string, LimitOption>;
   /** Added to the environment of the command. */
   env: Record<string, string>;
   ready: 'none' | 'notify' | 'fd';

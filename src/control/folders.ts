@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { constants as os, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { posixError } from '../posix/errors.js';
+import type { App } from './app.js';
 
 /** What of the world the folders depend on. */
 export interface Owner {
@@ -62,4 +63,14 @@ function checkFolder(path: string, uid: number): void {
   if (!folder.isDirectory()) throw posixError(-os.errno.ENOTDIR, 'mkdir', path);
   if (folder.uid !== uid && folder.uid !== 0) throw refuse(`the folder is user ${folder.uid}'s`);
   if ((folder.mode & 0o022) !== 0) throw refuse('other users may write to the folder');
+}
+
+/** The pidfile of an app. */
+export function pidfileFor({ name, pidfile }: Pick<App, 'name' | 'pidfile'>): string {
+  return pidfile ?? join(stateFolder(), `${name}.pid`);
+}
+
+/** The log of an app. */
+export function logFor({ name, log }: Pick<App, 'name' | 'log'>): string {
+  return log ?? join(logFolder(), `${name}.log`);
 }

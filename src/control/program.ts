@@ -4,13 +4,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { delimiter, extname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Executable } from '../detach/become.js';
 import { posixError } from '../posix/errors.js';
-
-/** What to pass to execve(2). */
-export interface Executable {
-  path: string;
-  argv: string[];
-}
 
 const JAVASCRIPT = new Set(['.js', '.mjs', '.cjs']);
 const TYPESCRIPT = new Set(['.ts', '.mts', '.cts']);

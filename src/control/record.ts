@@ -99,7 +99,8 @@ export function writeRecord(fields: Omit<RecordFields, 'pid' | 'startTime' | 'bo
   const record: RecordFields = { ...fields, pid, startTime: startTime(pid), boot: bootId() };
   const path = pathOf(fields.name);
   const draft = `${path}.${pid}`;
-  writeFileSync(draft, `${JSON.stringify(record)}\n`, { flag: 'wx', mode: 0o644 });
+  // The environment in it may hold secrets.
+  writeFileSync(draft, `${JSON.stringify(record)}\n`, { flag: 'wx', mode: 0o600 });
   renameSync(draft, path);
 }
 

@@ -1,62 +1,187 @@
 // Starts a program, any program, as a daemon under a name.
 
-import { statSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { constants as os } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { become, type Executable } from '../detach/become.js';
+import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
+import type { LimitOption } from '../detach/limits.js';
+import { Pidfile } from '../pidfile/pidfile.js';
 import { posixError } from '../posix/errors.js';
+import { fork } from '../posix/fork.js';
+import { pidfdOpen } from '../posix/pidfd.js';
+import { _exit, kill, waitpid } from '../posix/process.js';
+import { readable } from '../posix/watch.js';
 import type { App } from './app.js';
-import { logFolder, makeFolder, stateFolder } from './folders.js';
+import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
+import { logFor, makeFolder, pidfileFor, stateFolder } from './folders.js';
+import { assume, findIdentity, type Identity, loginEnvironment } from './identity.js';
 import { findProgram } from './program.js';
 import { readRecord, writeRecord } from './record.js';
 
-/** The pidfile of an app. */
-export function pidfileFor({ name, pidfile }: Pick<App, 'name' | 'pidfile'>): string {
-  return pidfile ?? join(stateFolder(), `${name}.pid`);
-}
-
-/** The log of an app. */
-export function logFor({ name, log }: Pick<App, 'name' | 'log'>): string {
-  return log ?? join(logFolder(), `${name}.log`);
+/** Everything that the daemon needs to become the program. */
+interface Start {
+  app: App;
+  pidfile: string;
+  log: string;
+  identity: Identity;
+  executable: Executable;
+  env: Record<string, string | undefined>;
+  say: (pid: number) => string;
 }
 
 /**
  * Starts a program as a daemon. This process becomes the launcher: it waits, and exits with 0 once
- * the program runs, else with the code of the program, or 127 if there is none and 126 if it cannot
- * be run; it has said why.
+ * the program runs, or is ready; else with the code of the program, or 127 if there is none and 126
+ * if it cannot be run; it has said why.
  * @param say what to print when the program runs
  * @throws with nothing started: EEXIST, with its `pid`, if it is running already; ENOENT and EACCES
  * for the program; as daemonize() does
  */
-export function startApp(app: App, say: (pid: number) => string): never {
-  const pidfile = pidfileFor(app);
-  const log = logFor(app);
+export async function startApp(app: App, say: (pid: number) => string): Promise<never> {
   if (!statSync(app.cwd).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', app.cwd);
-  const env = { ...process.env, ...app.env };
-  const { path, argv } = findProgram(app.program, app.args, app.cwd, env.PATH);
+  const env = { ...process.env, ...loginEnvironment(app.user), ...app.env };
+  // A service manager's, not the program's.
+  delete env.NOTIFY_SOCKET;
+  const start: Start = {
+    app,
+    pidfile: pidfileFor(app),
+    log: logFor(app),
+    identity: findIdentity(app.user, app.group),
+    executable: findProgram(app.program, app.args, app.cwd, env.PATH),
+    env,
+    say,
+  };
   // The record is there even if the pidfile is elsewhere.
   makeFolder(stateFolder());
-  if (app.log === undefined) makeFolder(dirname(log));
+  if (app.log === undefined) makeFolder(dirname(start.log));
   refuseSecond(app.name);
   const daemon = daemonize({
     detach: 'always',
     ready: 'manual',
     readyTimeout: app.timeout,
-    pidfile,
-    log,
+    pidfile: start.pidfile,
+    log: start.log,
     cwd: app.cwd,
     ...(app.umask === undefined ? {} : { umask: app.umask }),
-    // A service manager's, not the program's.
-    env: { ...app.env, NOTIFY_SOCKET: undefined },
+    limits: { ...usualLimits(), ...app.limits },
   });
   try {
     // Once more, with the lock: another start may have been faster.
     refuseSecond(app.name);
-    writeRecord({ name: app.name, startedAt: Date.now(), pidfile, log, app });
+    return app.ready === 'none' ? runInPlace(daemon, start) : await oversee(daemon, start);
   } catch (error) {
-    daemon.fail(`doublefork: ${(error as Error).message}`);
+    return daemon.fail(`doublefork: ${(error as Error).message}`);
   }
-  return daemon.exec(path, argv, { settle: app.settle, say: say(process.pid) });
+}
+
+/** Nobody else needs the daemon: it becomes the program. */
+function runInPlace(
+  daemon: Daemon,
+  { executable, app, env, identity, say, ...start }: Start,
+): never {
+  note({ app, ...start });
+  assume(identity);
+  return daemon.exec(executable.path, executable.argv, {
+    env,
+    settle: app.settle,
+    say: say(process.pid),
+  });
+}
+
+/**
+ * The daemon forks the program, waits until that says that it is ready, or dies, and ends; the
+ * program stays.
+ */
+async function oversee(daemon: Daemon, start: Start): Promise<never> {
+  const { app, identity, pidfile, log, say } = start;
+  const before = fstatSync(STDERR).size;
+  const channel =
+    app.ready === 'fd' ? new NewlineChannel() : new NotifyChannel(app.name, identity.uid);
+  // The program is to take it over.
+  daemon.pidfile?.release();
+  const pid = fork();
+  if (pid === 0) runForked(daemon, start, channel);
+
+  const pidfd = pidfdOpen(pid);
+  const outcome = await race(channel, pidfd);
+  channel[Symbol.dispose]();
+  if (outcome === 'ready') {
+    daemon.readiness?.ready(say(pid));
+    _exit(0);
+  }
+  // That it closed the channel may be because it is dying.
+  const ended = outcome === 'ended' || (await readable(pidfd, DYING));
+  if (!ended) kill(pid, 'SIGKILL');
+  const { exitCode, signal } = waitpid(pid);
+  Pidfile.clear(pidfile, pid);
+  const how = signal === null ? `exited with code ${exitCode}` : `was killed by ${signal}`;
+  return daemon.fail(
+    `doublefork: the program (pid ${pid}) ${ended ? how : outcome} before it was ready` +
+      written(log, before),
+    signal === null ? exitCode || 1 : 128 + os.signals[signal],
+  );
+}
+
+const STDERR = 2;
+/** How long a program that has closed its channel has to end, in ms. */
+const DYING = 1000;
+
+/** @returns 'ready', 'ended', or what it did instead */
+async function race(channel: Channel, pidfd: number): Promise<string> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([
+      channel.ready(over.signal).then(
+        () => 'ready',
+        (error: Error) => error.message,
+      ),
+      readable(pidfd, -1, over.signal).then(() => 'ended'),
+    ]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Its own errors go to the log, where the daemon finds them when it looks why this has ended. */
+function runForked(daemon: Daemon, start: Start, channel: Channel): never {
+  const { executable, env, identity } = start;
+  try {
+    daemon.pidfile?.write();
+    note(start);
+    channel.attach();
+    assume(identity);
+    become(executable, { ...env, ...channel.env }, daemon.pidfile);
+  } catch (error) {
+    const { message, code, syscall } = error as NodeJS.ErrnoException;
+    writeSync(STDERR, `doublefork: ${message}\n`);
+    if (syscall !== 'execve') _exit(1);
+    _exit(code === 'ENOENT' ? 127 : 126);
+  }
+}
+
+function note({ app, pidfile, log }: Pick<Start, 'app' | 'pidfile' | 'log'>): void {
+  writeRecord({ name: app.name, startedAt: Date.now(), pidfile, log, app });
+}
+
+/** What was written to the log since, for a message; at most the last 4 kB. */
+function written(log: string, since: number): string {
+  const fd = openSync(log, 'r');
+  const { size } = fstatSync(fd);
+  const buffer = Buffer.alloc(Math.max(0, Math.min(size - since, 4096)));
+  readSync(fd, buffer, 0, buffer.length, size - buffer.length);
+  closeSync(fd);
+  const text = buffer.toString('utf8').trimEnd();
+  return text === '' ? '' : `\nIt wrote to ${log}:\n${text}`;
 }
 
 /** A program that closes what it inherits has let go of its pidfile; its record still tells. */
@@ -66,4 +191,15 @@ function refuseSecond(name: string): void {
   const { pid, pidfile } = record;
   const error = posixError(-os.errno.EEXIST, 'start', pidfile, `already running with pid ${pid}`);
   throw Object.assign(error, { pid });
+}
+
+/**
+ * Node has raised its soft limit on open files to the hard one. A program expects what the process
+ * has that started this one.
+ */
+function usualLimits(): Record<string, LimitOption> {
+  if (process.platform !== 'linux') return {};
+  const limits = readFileSync(`/proc/${process.ppid}/limits`, 'latin1');
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
+  return Number.isInteger(soft) ? { nofile: { soft } } : {};
 }

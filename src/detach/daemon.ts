@@ -1,10 +1,9 @@
 // What daemonize() returns.
 
-import { statSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { integer, outOfRange } from '../posix/errors.js';
-import { execve } from '../posix/process.js';
-import { setSignalDisposition } from '../posix/signal.js';
+import { become } from './become.js';
 import type { Commands } from './commands.js';
 import type { ServiceManager } from './manager.js';
 import type { Plan, Target } from './options.js';
@@ -118,12 +117,8 @@ export class Daemon implements Disposable {
     const { settle = 0, say = '', env = process.env } = options;
     integer(settle, 'options.settle', 0);
     this.readiness?.becomes(settle, say, logOf(this.#stdio));
-    this.pidfile?.passOn();
-    // Node ignores them, and execve(2) would pass that on.
-    setSignalDisposition('SIGPIPE', 'default');
-    setSignalDisposition('SIGXFSZ', 'default');
     try {
-      execve(path, argv, env);
+      become({ path, argv }, env, this.pidfile);
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
       this.fail(message, code === 'ENOENT' ? 127 : 126);
@@ -189,6 +184,7 @@ export class Daemon implements Disposable {
 function logOf([, stdout, stderr]: readonly Target[]):
   | { path: string; offset: number }
   | undefined {
-  const log = stderr?.kind === 'file' ? stderr : stdout;
-  return log?.kind === 'file' ? { path: log.path, offset: statSync(log.path).size } : undefined;
+  const fd = stderr?.kind === 'file' ? 2 : 1;
+  const log = fd === 2 ? stderr : stdout;
+  return log?.kind === 'file' ? { path: log.path, offset: fstatSync(fd).size } : undefined;
 }

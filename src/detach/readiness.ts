@@ -51,10 +51,10 @@ export class Readiness implements Disposable {
     this.#delegate = to;
   }
 
-  /** The launcher exits with code 0. */
-  ready(): void {
+  /** The launcher prints what it is to say, if anything, and exits with code 0. */
+  ready(say = ''): void {
     this.#delegate?.ready();
-    this.#say('0\n');
+    this.#say(`0\n${say}`);
   }
 
   /** The launcher prints the reason and exits with the code, or with 1 if that is 0. */

@@ -28,6 +28,10 @@ export function takeRecordLock(fd: number): void {
   if (hasRecordLocks) fcntlLock(fd, F_SETLK, { type: 'write' });
 }
 
+export function releaseRecordLock(fd: number): void {
+  if (hasRecordLocks) fcntlLock(fd, F_SETLK, { type: 'unlock' });
+}
+
 /** The process that has the record lock, if it is another one than this. */
 export function recordHolder(fd: number): number | undefined {
   if (!hasRecordLocks) return undefined;

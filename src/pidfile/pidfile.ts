@@ -14,7 +14,14 @@ import { resolve } from 'node:path';
 import { O_CLOEXEC, open, poll, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_UN } from '../posix/lock.js';
-import { holdsFlock, leadsTo, recordHolder, takeRecordLock, tryFlock } from './holder.js';
+import {
+  holdsFlock,
+  leadsTo,
+  recordHolder,
+  releaseRecordLock,
+  takeRecordLock,
+  tryFlock,
+} from './holder.js';
 import { inspect, namedPid, type PidfileState } from './inspect.js';
 
 /** Options of {@link Pidfile.acquire}. */
@@ -183,6 +190,16 @@ export class Pidfile implements Disposable {
     }
     this.#owner = process.pid;
     own.add(this);
+  }
+
+  /**
+   * Names nobody any more, so that a forked child can take the file over by {@link write}; the lock
+   * stays.
+   */
+  release(): void {
+    releaseRecordLock(this.#fd!);
+    own.delete(this);
+    this.#owner = undefined;
   }
 
   /**

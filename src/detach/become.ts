@@ -1,0 +1,27 @@
+// From a Node process to another program.
+
+import type { Pidfile } from '../pidfile/pidfile.js';
+import { execve } from '../posix/process.js';
+import { setSignalDisposition } from '../posix/signal.js';
+
+/** What to pass to execve(2). */
+export interface Executable {
+  path: string;
+  argv: readonly string[];
+}
+
+/**
+ * Becomes another program, which goes on to hold the pidfile.
+ * @throws the error of execve(2)
+ */
+export function become(
+  { path, argv }: Executable,
+  env: Readonly<Record<string, string | undefined>>,
+  pidfile?: Pidfile,
+): never {
+  pidfile?.passOn();
+  // Node ignores them, and execve(2) would pass that on.
+  setSignalDisposition('SIGPIPE', 'default');
+  setSignalDisposition('SIGXFSZ', 'default');
+  return execve(path, argv, env);
+}
