@@ -2,9 +2,10 @@
 
 import { writeSync } from 'node:fs';
 import { daemonize } from 'doublefork';
-import { fill } from './heap.mjs';
+import { fill, rest } from './heap.mjs';
 
 const kept = fill();
+await rest();
 const start = process.hrtime.bigint();
 daemonize({ keepFds: [3] });
 // CLOCK_MONOTONIC: the same for both processes.

@@ -10,3 +10,16 @@ export function fill() {
   }
   return kept;
 }
+
+/**
+ * Waits until V8's helpers are done with what fill() gave them to compile and to collect. A fork waits
+ * for work in flight, some 2 ms here; a bare clone does not, and its child would hang.
+ */
+export async function rest() {
+  for (let busy = true; busy; ) {
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const { user, system } = process.cpuUsage(before);
+    busy = user + system > 2000;
+  }
+}
