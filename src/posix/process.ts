@@ -128,12 +128,12 @@ export function waitpid(pid: number, options = 0): WaitResult {
 /**
  * The next child that has ended, left in place for {@link waitpid}: until that is called its number,
  * and that of its process group, cannot come to mean anybody else.
- * @returns 0 if none has ended
- * @throws ECHILD if there is no child
+ * @returns 0 if none has ended, or there is none
  * @see waitid(2) with WNOWAIT
  */
 export function peekEnded(): number {
-  return check(addon.peekEnded(), 'waitid');
+  const pid = addon.peekEnded();
+  return pid === -constants.errno.ECHILD ? 0 : check(pid, 'waitid');
 }
 
 /** prctl(2) options. */

@@ -50,7 +50,7 @@ export class Families {
 
   /** The children that have ended, reaped; of them the workers. */
   *reap(): Generator<WaitResult> {
-    for (let pid = nextEnded(); pid > 0; pid = nextEnded()) {
+    for (let pid = peekEnded(); pid > 0; pid = peekEnded()) {
       const isWorker = this.#workers.has(pid);
       if (isWorker) this.#killRest(pid);
       const result = waitpid(pid);
@@ -75,7 +75,7 @@ export class Families {
   clear(): boolean {
     for (const worker of this.#workers.keys()) this.kill(worker);
     const left = this.#killOrphans();
-    for (let pid = nextEnded(); pid > 0; pid = nextEnded()) waitpid(pid);
+    for (let pid = peekEnded(); pid > 0; pid = peekEnded()) waitpid(pid);
     return left || this.#workers.size > 0;
   }
 }
@@ -96,19 +96,10 @@ function adoptOrphans(): void {
   }
 }
 
-/** 0: none. */
-function nextEnded(): number {
+/** Sends a signal to one that may be gone by now: reaped, and its end not yet decided upon. */
+export function killQuietly(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    return peekEnded();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECHILD') return 0;
-    throw error;
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    kill(pid, 'SIGKILL');
+    kill(pid, signal);
   } catch (error) {
     // It is gone; or it runs as another user, whom we may not end.
     const { code } = error as NodeJS.ErrnoException;

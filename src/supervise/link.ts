@@ -15,6 +15,9 @@ const letters = { R: 'ready', P: 'ping', S: 'status', E: 'error' } as const;
 /** Longest text that a worker may send; what is above is cut. */
 const LONGEST_TEXT = 16_384;
 
+/** One for all: a supervisor that lives for years must not make garbage with every word it hears. */
+const buffer = Buffer.alloc(65_536);
+
 /** The two ends. Neither waits for the other: a supervisor or a worker that hangs does not spread. */
 export function openLink(): { reader: LinkReader; writer: LinkWriter } {
   const [read, write] = pipe();
@@ -36,7 +39,6 @@ export class LinkReader implements Disposable {
 
   /** What came since the last time. */
   read(): Message[] {
-    const buffer = Buffer.allocUnsafe(65_536);
     try {
       const size = readSync(this.fd, buffer);
       if (size === 0) this.ended = true;

@@ -1,6 +1,6 @@
 // What /proc says about processes. Elsewhere nothing is known of them.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 
 /** A process among others. */
 export interface Relative {
@@ -10,12 +10,23 @@ export interface Relative {
   startTime: number;
 }
 
+/** One for all: a supervisor that lives for years must not make garbage with every look. */
+const buffer = Buffer.alloc(65_536);
+
 /** undefined: it cannot be read, because it has ended or there is no /proc. */
 function read(path: string): string | undefined {
+  let fd: number | undefined;
   try {
-    return readFileSync(path, 'latin1');
+    fd = openSync(path, 'r');
+    let size = 0;
+    for (let got = -1; got !== 0 && size < buffer.length; size += got) {
+      got = readSync(fd, buffer, size, buffer.length - size, null);
+    }
+    return buffer.toString('latin1', 0, size);
   } catch {
     return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

@@ -2,6 +2,7 @@
 // threads are stopped for good, its event loop does not turn. What is left waits in poll(2), asks
 // policy.ts what to do, and does it.
 
+import { setFlagsFromString } from 'node:v8';
 import { describe } from '../detach/readiness.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
@@ -9,7 +10,6 @@ import { fork } from '../posix/fork.js';
 import {
   _exit,
   execve,
-  kill,
   PR_SET_PDEATHSIG,
   prctl,
   setpgid,
@@ -18,7 +18,7 @@ import {
 import { SIG_SETMASK, setSignalDisposition, sigprocmask } from '../posix/signal.js';
 import { type Client, ControlSocket, parseRequest } from './control.js';
 import { Journal } from './decisions.js';
-import { Families } from './family.js';
+import { Families, killQuietly } from './family.js';
 import { blockSignals, Inbox } from './inbox.js';
 import { type LinkReader, type LinkWriter, openLink } from './link.js';
 import type { Plan } from './options.js';
@@ -47,6 +47,12 @@ const LATE = 1000;
 const CLEARING = 5000;
 /** Exit code after an error of this program's own: EX_SOFTWARE of sysexits(3). */
 const FAILED = 70;
+
+/**
+ * V8 doubles its young generation as objects survive, up to 48 MB. A supervisor makes so little garbage
+ * that it has no use for that, but lives so long that it would get there. 2 is V8's default.
+ */
+const YOUNG_GROWTH = '--semi-space-growth-factor';
 
 /** What run() returns, in a worker. */
 export interface Born {
@@ -91,6 +97,7 @@ export class Supervisor {
       this.#journal[Symbol.dispose]();
       throw error;
     }
+    setFlagsFromString(`${YOUNG_GROWTH}=1`);
     if (plan.limits.memoryLimit > 0) this.#nextSample = this.#since + MEMORY_INTERVAL;
     if (upstream.pingEvery > 0) this.#nextPing = this.#since;
   }
@@ -117,9 +124,14 @@ export class Supervisor {
 
   /** An error of this program's own. It must not get as far as Node, which would wait for threads. */
   #fail(error: unknown): never {
-    this.#lastError = describe(error);
-    this.#tell({ event: 'failed', error: this.#lastError });
-    this.#exit(FAILED);
+    try {
+      this.#lastError = describe(error);
+      this.#tell({ event: 'failed', error: this.#lastError });
+      this.#exit(FAILED);
+    } catch {
+      // The first error is told. The workers end with this process.
+      _exit(FAILED);
+    }
   }
 
   /** @returns something in a worker that was forked meanwhile */
@@ -237,7 +249,7 @@ export class Supervisor {
       }
     }
     for (const { lives } of this.#state.slots) {
-      for (const { pid } of lives) kill(pid, signal);
+      for (const { pid } of lives) killQuietly(pid, signal);
     }
   }
 
@@ -313,9 +325,9 @@ export class Supervisor {
       case 'signal':
         // What it has started would be nobody's once it has ended.
         this.#families.note(action.pid);
-        kill(action.pid, action.signal);
+        killQuietly(action.pid, action.signal);
         // One that is stopped takes no other signal.
-        kill(action.pid, 'SIGCONT');
+        killQuietly(action.pid, 'SIGCONT');
         return undefined;
       case 'kill':
         this.#families.kill(action.pid);
@@ -407,6 +419,7 @@ export class Supervisor {
   }
 
   #undo(): void {
+    setFlagsFromString(`${YOUNG_GROWTH}=2`);
     this.#inbox.close();
     this.#control?.[Symbol.dispose]();
     this.#journal[Symbol.dispose]();
@@ -416,6 +429,7 @@ export class Supervisor {
   #becomeWorker(parent: number, own: LinkReader): void {
     setpgid(0, 0);
     endWith(parent);
+    setFlagsFromString(`${YOUNG_GROWTH}=2`);
     this.#inbox.close();
     this.#control?.release();
     this.#journal[Symbol.dispose]();
