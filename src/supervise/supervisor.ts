@@ -3,6 +3,7 @@
 // policy.ts what to do, and does it.
 
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe } from '../detach/readiness.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
@@ -45,6 +46,8 @@ const MEMORY_INTERVAL = 5000;
 const LATE = 1000;
 /** How long the end waits for what was killed. In ms. */
 const CLEARING = 5000;
+/** After so many the supervisor collects its garbage. */
+const FORKS_BETWEEN_COLLECTIONS = 200;
 /** Exit code after an error of this program's own: EX_SOFTWARE of sysexits(3). */
 const FAILED = 70;
 
@@ -73,9 +76,11 @@ export class Supervisor {
   readonly #errors = new Map<number, string>();
   #lastError: string | undefined;
   readonly #queue: Event[] = [];
+  readonly #collectGarbage = garbageCollector();
   readonly #since = performance.now();
   #state: State;
   #forked = false;
+  #forks = 0;
   #stopped = false;
   #memoryKills = outOfMemoryKills();
   #nextSample = Number.POSITIVE_INFINITY;
@@ -149,6 +154,7 @@ export class Supervisor {
 
   #wait(): void {
     const deadline = Math.min(nextDeadline(this.#state), this.#nextSample, this.#nextPing);
+    this.#collect();
     const requests = this.#requests();
     const ready = new Map<number, number>();
     try {
@@ -173,6 +179,13 @@ export class Supervisor {
       this.#upstream.ping();
       this.#nextPing = now + this.#upstream.pingEvery;
     }
+  }
+
+  /** V8 would let garbage grow with the heap of the program, of which nothing moves here any more. */
+  #collect(): void {
+    if (this.#forks < FORKS_BETWEEN_COLLECTIONS) return;
+    this.#forks = 0;
+    this.#collectGarbage();
   }
 
   #requests(): PollRequest[] {
@@ -378,6 +391,7 @@ export class Supervisor {
     }
     const { reader, writer } = link;
     this.#forked = true;
+    this.#forks++;
     if (pid === 0) {
       try {
         this.#becomeWorker(parent, reader);
@@ -448,6 +462,14 @@ export class Supervisor {
     this.#control?.[Symbol.dispose]();
     _exit(code);
   }
+}
+
+/** V8's own, which it shows to contexts made after the flag was set. */
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  return collect;
 }
 
 /** In ms, as poll(2) wants it: -1 for ever, rounded up so that the time has come when it returns. */
