@@ -156,15 +156,7 @@ export class Supervisor {
     const deadline = Math.min(nextDeadline(this.#state), this.#nextSample, this.#nextPing);
     this.#collect();
     const requests = this.#requests();
-    const ready = new Map<number, number>();
-    try {
-      for (const [index, events] of poll(requests, timeoutUntil(deadline)).entries()) {
-        if (events !== 0) ready.set(requests[index]!.fd, events);
-      }
-    } catch (error) {
-      // A signal: the inbox has it.
-      if ((error as NodeJS.ErrnoException).code !== 'EINTR') throw error;
-    }
+    const ready = readyAmong(requests, timeoutUntil(deadline));
     const now = performance.now();
     // In this order: what workers have said while this process was stopped counts before the time
     // that has passed meanwhile.
@@ -453,7 +445,7 @@ export class Supervisor {
 
   #exit(code: number): never {
     const deadline = performance.now() + CLEARING;
-    while (this.#families.clear() && performance.now() < deadline) poll([], 2);
+    while (this.#families.clear() && performance.now() < deadline) readyAmong([], 2);
     const { announced } = this.#state;
     const stopped = !announced && code === 0 && this.#stopped;
     const reason = stopped ? 'doublefork: stopped before the workers were ready' : this.#lastError;
@@ -476,6 +468,20 @@ function garbageCollector(): () => void {
 function timeoutUntil(deadline: number): number {
   if (deadline === Number.POSITIVE_INFINITY) return -1;
   return Math.min(2 ** 31 - 1, Math.max(0, Math.ceil(deadline - performance.now())));
+}
+
+/** The descriptors that are ready, with their events. */
+function readyAmong(requests: PollRequest[], timeout: number): Map<number, number> {
+  const ready = new Map<number, number>();
+  try {
+    for (const [index, events] of poll(requests, timeout).entries()) {
+      if (events !== 0) ready.set(requests[index]!.fd, events);
+    }
+  } catch (error) {
+    // A signal: the inbox has it.
+    if ((error as NodeJS.ErrnoException).code !== 'EINTR') throw error;
+  }
+  return ready;
 }
 
 /** A worker must not outlive its supervisor, however that ends. */
