@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
@@ -150,6 +151,11 @@ int Launcher::BecomeDaemon() {
   const int fd = fds_[1];
   fds_[1] = -1;
   return fd;
+}
+
+void Launcher::RestoreTerminal() {
+  signal(SIGTTOU, SIG_IGN);  // It would stop a background process that does this.
+  uv_tty_reset_mode();
 }
 
 void Launcher::CatchSignals() {

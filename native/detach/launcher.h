@@ -30,6 +30,10 @@ class Launcher {
   // The end that Await() reads from.
   int fd() const { return fds_[0]; }
 
+  // In the launcher, before its descriptors are closed: the program may have set the terminal raw
+  // for its own input, but Ctrl-C has to work while the launcher waits, and in the shell after it.
+  void RestoreTerminal();
+
   // Takes the signals that would end the launcher: it ends the daemon first. Await() does so
   // itself, in the copy of the process that waits. Where other threads run on, and can be given
   // them before that, it must be asked for before the daemon is there.

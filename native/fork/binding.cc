@@ -100,6 +100,7 @@ Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
   const pid_t daemon = Fork(request, reason);
   if (daemon < 0) return Refusal(info.Env(), reason);
   if (daemon > 0) {
+    launcher.RestoreTerminal();
     letting_go.CloseAllBut(launcher.fd());
     launcher.Await(daemon, info[1].As<Napi::Number>().Int32Value());
   }
