@@ -117,11 +117,11 @@ function settle(plan: Plan, files: Files, { word, launcher, descriptors }: Herit
   // Before the environment changes.
   const kept = keptDescriptors(plan, launcher);
   try {
-    setUp(plan, redirection);
+    const terminals = setUp(plan, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
     const own = [word, pidfile?.fd ?? word, ...addon.loopHandles().descriptors];
-    closeInherited(descriptors, new Set([...own, ...kept]));
+    closeInherited(descriptors, new Set([...own, ...kept]), terminals);
     resetSignals();
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
@@ -203,13 +203,11 @@ function surroundings(): Surroundings {
   return { cwd: process.cwd(), pid: process.pid, env: process.env };
 }
 
-function setUp(plan: Plan, redirection: Redirection): void {
+/** @returns the descriptors of a terminal that stays, beside fd 0-2 */
+function setUp(plan: Plan, redirection: Redirection): ReadonlySet<number> {
   if (plan.umask !== undefined) process.umask(plan.umask);
   if (plan.cwd !== undefined) process.chdir(plan.cwd);
-  const { descriptors, terminal } = addon.loopHandles();
-  if (terminal || descriptors.some((fd) => fd <= 2)) {
-    replaceStreams(plan.stdio.map(({ kind }) => kind !== 'keep'));
-  }
+  const terminals = replaceStreams(plan.stdio.map(({ kind }) => kind !== 'keep'));
   redirection.apply();
   if (plan.keepEnv !== undefined) {
     for (const name of Object.keys(process.env)) {
@@ -221,6 +219,7 @@ function setUp(plan: Plan, redirection: Redirection): void {
     else process.env[name] = value;
   }
   if (plan.title !== undefined) process.title = plan.title;
+  return terminals;
 }
 
 function checkDirectory(path: string): void {

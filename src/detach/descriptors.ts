@@ -23,13 +23,19 @@ export function unwanted(open: readonly OpenDescriptor[], keep: ReadonlySet<numb
 /**
  * Closes what was inherited and points what is a terminal at /dev/null.
  * @param open what {@link openDescriptors} found, before a chroot(2) took /proc out of sight
+ * @param keep inherited ones that stay
+ * @param terminals terminals that stay: of standard streams that were kept
  */
-export function closeInherited(open: readonly OpenDescriptor[], keep: ReadonlySet<number>): void {
+export function closeInherited(
+  open: readonly OpenDescriptor[],
+  keep: ReadonlySet<number>,
+  terminals: ReadonlySet<number>,
+): void {
   for (const descriptor of open) {
     const { fd, terminal, closeOnExec } = descriptor;
     if (wasInherited(descriptor) && !keep.has(fd)) close(fd);
     // The streams that were replaced meanwhile have closed theirs.
-    else if (terminal && isatty(fd)) silence(fd, closeOnExec);
+    else if (terminal && isatty(fd) && !terminals.has(fd)) silence(fd, closeOnExec);
   }
 }
 

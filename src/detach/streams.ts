@@ -2,11 +2,12 @@
 //
 // A stream that was used before has a libuv handle with ways of its own: one for a terminal has a
 // second descriptor of that terminal, and one that reads watches its descriptor with epoll, which
-// refuses files. Streams that were not used yet, and those on files, need nothing.
+// refuses files. Streams that were not used yet, and output to files, need nothing.
 
-import { createReadStream, type ReadStream, writeSync } from 'node:fs';
+import { createReadStream, type ReadStream, statSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
-import { POLLOUT, poll } from '../posix/descriptor.js';
+import { addon } from '../posix/addon.js';
+import { POLLOUT, poll, setNonBlocking } from '../posix/descriptor.js';
 
 /** A stream on a descriptor that writes at once, as Node's own do for files. */
 class DescriptorStream extends Writable {
@@ -46,16 +47,19 @@ function writeAll(fd: number, chunk: Uint8Array): void {
 
 /** What a stream of Node's has beside its public face. */
 interface Internals {
-  _handle?: { close(): void } | null;
+  _handle?: { close(): void; fd?: number } | null;
   _write: Writable['_write'];
   _writev: Writable['_writev'] | null;
 }
 
-/** Has an output stream of before write to the new one: loggers may have kept it. */
-function forward(old: Internals, fresh: Writable): void {
+/** Has an output stream of before write where the new one does: loggers may have kept it. */
+function forward(old: Internals, fresh: DescriptorStream): void {
   old._handle?.close();
   old._handle = null;
-  old._write = (chunk, encoding, done) => void fresh.write(chunk, encoding, done);
+  // Not through its write(): that calls back later, and what comes until then would wait, in vain if
+  // the program exits.
+  old._write = (chunk, encoding, done) =>
+    fresh._write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk, encoding, done);
   old._writev = null;
 }
 
@@ -63,26 +67,42 @@ function define(name: 'stdin' | 'stdout' | 'stderr', get: () => unknown): void {
   Object.defineProperty(process, name, { configurable: true, enumerable: true, get });
 }
 
-/** Replaces the streams for those of fd 0-2 that were redirected. Call it before the redirection. */
-export function replaceStreams(redirected: readonly boolean[]): void {
-  if (redirected[0]) {
-    process.stdin.pause();
-    process.stdin.destroy();
-    let stdin: ReadStream | undefined;
-    define('stdin', () => {
-      stdin ??= createReadStream('', { fd: 0, autoClose: false });
-      return stdin;
-    });
+/**
+ * Replaces the streams for those of fd 0-2 that were redirected. Call it before the redirection.
+ * @returns the descriptors that the others have beside their own
+ */
+export function replaceStreams(redirected: readonly boolean[]): ReadonlySet<number> {
+  const { descriptors, terminal } = addon.loopHandles();
+  const used = terminal || descriptors.some((fd) => fd <= 2);
+  // A file has no handle that would tell.
+  if (redirected[0] && (used || statSync('/dev/fd/0', { throwIfNoEntry: false })?.isFile())) {
+    replaceInput();
   }
-  for (const [fd, name, cached] of [
-    [1, 'stdout', '_stdout'],
-    [2, 'stderr', '_stderr'],
-  ] as const) {
-    if (!redirected[fd]) continue;
-    const fresh = new DescriptorStream(fd);
-    forward(process[name] as unknown as Internals, fresh);
-    define(name, () => fresh);
-    // The global console keeps the streams that it has used once.
-    (console as unknown as Record<string, Writable>)[cached] = fresh;
-  }
+  if (!used) return new Set();
+  for (const fd of [1, 2] as const) if (redirected[fd]) replaceOutput(fd);
+  // libuv made pipes non-blocking for all who share them: the next command of a shell's, too.
+  for (const fd of [0, 1, 2]) if (redirected[fd]) setNonBlocking(fd, false);
+  const kept = [process.stdin, process.stdout, process.stderr].flatMap((stream, fd) =>
+    redirected[fd] ? [] : ((stream as unknown as Internals)._handle?.fd ?? []),
+  );
+  return new Set(kept);
+}
+
+function replaceInput(): void {
+  process.stdin.pause();
+  process.stdin.destroy();
+  let stdin: ReadStream | undefined;
+  define('stdin', () => {
+    stdin ??= createReadStream('', { fd: 0, autoClose: false });
+    return stdin;
+  });
+}
+
+function replaceOutput(fd: 1 | 2): void {
+  const name = fd === 1 ? 'stdout' : 'stderr';
+  const fresh = new DescriptorStream(fd);
+  forward(process[name] as unknown as Internals, fresh);
+  define(name, () => fresh);
+  // The global console keeps the streams that it has used once.
+  (console as unknown as Record<string, Writable>)[`_${name}`] = fresh;
 }
