@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type IPty, spawn } from 'node-pty';
 import { temporaryFolder } from './folder.js';
 import { node, root } from './node.js';
+import { until } from './processes.js';
 import { inline, type RunOptions } from './program.js';
 import { Reports } from './reports.js';
 import { type Exit, Running } from './running.js';
@@ -33,6 +34,10 @@ export interface TerminalOptions extends Omit<RunOptions, 'stdio' | 'onReport'> 
 export class Terminal extends Running<TerminalEnded> {
   /** All that was written so far. */
   readonly output: () => string;
+  /** Waits until a text is on the screen. */
+  shows(text: string): Promise<void> {
+    return until(() => this.output().includes(text), `the terminal shows ${text}`);
+  }
   /** Presses keys. */
   readonly type: (keys: string) => void;
   /** Takes the terminal away: the session gets SIGHUP, reads and writes fail. */
