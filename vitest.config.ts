@@ -1,4 +1,10 @@
+import { forkSupport } from 'doublefork';
 import { defineConfig } from 'vitest/config';
+
+/** A build without the fork engine, as on musl and macOS, has nothing to test there. */
+const { supported } = forkSupport();
+const FORK_ONLY = ['test/integration/{fork,supervise}/**', 'test/differential/**'];
+if (!supported) console.log(`Not tested, for want of the fork engine: ${FORK_ONLY.join(', ')}`);
 
 /** Files that hold for both engines. */
 const SHARED = ['test/integration/daemonize/**/*.test.ts'];
@@ -15,7 +21,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'fork', include: ['test/{unit,integration,differential}/**/*.test.ts'] },
+        test: {
+          name: 'fork',
+          include: ['test/{unit,integration,differential}/**/*.test.ts'],
+          exclude: supported ? [] : FORK_ONLY,
+        },
       },
       {
         extends: true,

@@ -8,6 +8,7 @@ import { firstPage, freePort, stopServer } from './server.mjs';
 const VARIANTS = {
   plain: 'app.mjs',
   doublefork: 'app-doublefork.mjs',
+  exec: 'app-exec.mjs',
   spawn: 'app-spawn.mjs',
   'daemonize-process': 'app-daemonize-process.mjs',
 };

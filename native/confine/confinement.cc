@@ -52,6 +52,9 @@ bool HasAllUids(uid_t uid) { return getuid() == uid && geteuid() == uid; }
 bool HasAllGids(gid_t gid) { return getgid() == gid && getegid() == gid; }
 #endif
 
+constexpr const char* kGroup = "other groups need root (CAP_SETGID)";
+constexpr const char* kUser = "another user needs root (CAP_SETUID)";
+
 // Notes the errno; the sentence is for those who lack a right.
 bool Fail(Failure& failure, const char* call, const char* without_right = nullptr) {
   return failure.Set(errno, call, errno == EPERM || errno == EACCES ? without_right : nullptr);
@@ -151,9 +154,11 @@ bool Confinement::ApplyByLibc(Failure& failure) const {
                        "the fork engine only a detached daemon can change them for all");
   }
   if (!ApplyToProcess(failure)) return false;
-  if (groups_ && setgroups(groups_->size(), groups_->data()) < 0) return Fail(failure, "setgroups");
-  if (gid_ && setresgid(*gid_, *gid_, *gid_) < 0) return Fail(failure, "setresgid");
-  if (uid_ && setresuid(*uid_, *uid_, *uid_) < 0) return Fail(failure, "setresuid");
+  if (groups_ && setgroups(groups_->size(), groups_->data()) < 0) {
+    return Fail(failure, "setgroups", kGroup);
+  }
+  if (gid_ && setresgid(*gid_, *gid_, *gid_) < 0) return Fail(failure, "setresgid", kGroup);
+  if (uid_ && setresuid(*uid_, *uid_, *uid_) < 0) return Fail(failure, "setresuid", kUser);
   return IsIrrevocable(failure);
 #else
   return Apply(failure);  // There all threads share them.
@@ -161,8 +166,6 @@ bool Confinement::ApplyByLibc(Failure& failure) const {
 }
 
 bool Confinement::ChangeUser(Failure& failure) const {
-  constexpr const char* kGroup = "other groups need root (CAP_SETGID)";
-  constexpr const char* kUser = "another user needs root (CAP_SETUID)";
   if (groups_ && SetGroups(groups_->size(), groups_->data()) < 0) {
     return Fail(failure, "setgroups", kGroup);
   }

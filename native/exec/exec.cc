@@ -176,6 +176,12 @@ void Reap(pid_t pid) {
 }  // namespace
 
 pid_t Launch(Image& image, Failure& failure) {
+#ifdef __linux__
+  if (syscall(SYS_gettid) != getpid()) {
+    failure.Set(EPERM, "fork", "only the main thread may start a daemon");
+    return -1;
+  }
+#endif
   const Vectors vectors(image);
   Report report(failure);
   if (failure.error != 0) return -1;

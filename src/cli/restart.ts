@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { readConfig } from '../config/file.js';
+import { isSecondRun } from '../detach/stage.js';
 import { print } from './output.js';
 import { begin } from './start.js';
 import { type StopCommandOptions, stopWithProgress } from './stop.js';
@@ -27,7 +28,12 @@ async function restart(names: string[], options: StopCommandOptions): Promise<vo
   if (app === undefined) {
     throw new Error(`it is not known how ${label} was started; stop it, and start it again`);
   }
-  const { pid } = await stopWithProgress(subject!, options.schedule);
-  if (!options.json) print(pid === undefined ? `${label} was not running` : `${label} has stopped`);
+  // Under the exec engine the program, this one, runs twice.
+  if (!isSecondRun()) {
+    const { pid } = await stopWithProgress(subject!, options.schedule);
+    if (!options.json) {
+      print(pid === undefined ? `${label} was not running` : `${label} has stopped`);
+    }
+  }
   await begin(app, options.json ?? false);
 }

@@ -39,7 +39,6 @@ const fork: Engine = (plan, _files, { confinement }) =>
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a {@link Stage}. */
 const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinement }) => {
-  refuseWorkers('daemonize');
   const { path, argv, script, cwd } = sameImage();
   if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
   const handedOver = [...redirection.descriptors, pidfile?.handedOver];
@@ -64,6 +63,7 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinemen
     plan.readyTimeout,
   );
   close(nothing);
+  refuseWorkers('daemonize');
   const paths: Record<string, string | undefined> = {
     execve: path,
     chdir: cwd,

@@ -57,7 +57,8 @@ function words(): string[] {
 const isEvaluated = (): boolean => (process as { _eval?: string })._eval !== undefined;
 
 function isSingleExecutable(): boolean {
-  return process.getBuiltinModule('node:sea')?.isSea() === true;
+  // Asked only then: to load the module takes longer than the rest of this.
+  return argv[1] === process.execPath && process.getBuiltinModule('node:sea')?.isSea() === true;
 }
 
 function unrepeatable(reason: string): Error {

@@ -65,6 +65,14 @@ if (arrived !== undefined) {
   registry[KEY] = arrived;
 }
 
+/**
+ * Whether this is the exec engine's new image on its way to daemonize(): what the launcher has done
+ * before it, and must happen once, is done.
+ */
+export function isSecondRun(): boolean {
+  return registry[KEY] !== undefined;
+}
+
 /** What the launcher handed over to this process, once; undefined: this is no daemon yet. */
 export function takeStage(): Stage | undefined {
   const stage = registry[KEY];

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { daemonStatus, findDaemon, restartDaemon, signalDaemon, stopDaemon } from 'doublefork';
 import { describe, expect, test } from 'vitest';
+import { hasFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
 import { stat } from '../../support/processes.js';
@@ -148,16 +149,18 @@ describe('C14 stop and status leave alone', () => {
     await program.ended;
   });
 
-  test.skipIf(!isRoot)('a process that was given the pid of a daemon that was killed', async () => {
-    // A pid namespace of its own has a counter of its own, which root may set.
-    const dir = temporaryFolder();
-    const { code, reports, stderr } = await execute('unshare', [
-      '--pid',
-      '--fork',
-      '--mount-proc',
-      '--kill-child=SIGKILL',
-      node,
-      ...inline(`
+  test.skipIf(!isRoot || !hasFork)(
+    'a process that was given the pid of a daemon that was killed',
+    async () => {
+      // A pid namespace of its own has a counter of its own, which root may set.
+      const dir = temporaryFolder();
+      const { code, reports, stderr } = await execute('unshare', [
+        '--pid',
+        '--fork',
+        '--mount-proc',
+        '--kill-child=SIGKILL',
+        node,
+        ...inline(`
         const { spawn } = await import('node:child_process');
         const pidfile = ${JSON.stringify(join(dir, 'pid'))};
         if (fork() === 0) {
@@ -180,10 +183,11 @@ describe('C14 stop and status leave alone', () => {
         process.kill(other.pid, 0);
         other.kill();
       `),
-    ]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(reports).toEqual([true, 1, { signals: [] }]);
-  });
+      ]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(reports).toEqual([true, 1, { signals: [] }]);
+    },
+  );
 });
 
 test('C16 a pidfile that everybody may write to is refused for stop', async () => {

@@ -4,7 +4,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { testContinuing } from '../../support/engine.js';
+import { hasFork, testContinuing } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
 import { MARK, marked } from '../../support/processes.js';
@@ -246,8 +246,10 @@ describe('files', () => {
 });
 
 describe('the system', () => {
-  test.skipIf(!isRoot)('/proc is missing: there is no fork, but another image', async () => {
-    const source = `
+  test.skipIf(!isRoot || !hasFork)(
+    '/proc is missing: there is no fork, but another image',
+    async () => {
+      const source = `
       try {
         daemonize({ engine: 'fork' });
       } catch (error) {
@@ -256,14 +258,15 @@ describe('the system', () => {
       daemonize({ keepFds: [3] });
       report(process.pid);
     `;
-    const { code, stderr, stdout, reports, pid } = await execute('unshare', [
-      ...['--mount', 'sh', '-c', 'umount --lazy /proc && exec "$@"', 'sh'],
-      ...[node, ...inline(source)],
-    ]);
-    expect(stdout).toMatch(/^E\w+ .*\/proc.* \{ supported: false, reason: '.*\/proc.*' \}\n$/);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(reports[0]).not.toBe(pid);
-  });
+      const { code, stderr, stdout, reports, pid } = await execute('unshare', [
+        ...['--mount', 'sh', '-c', 'umount --lazy /proc && exec "$@"', 'sh'],
+        ...[node, ...inline(source)],
+      ]);
+      expect(stdout).toMatch(/^E\w+ .*\/proc.* \{ supported: false, reason: '.*\/proc.*' \}\n$/);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(reports[0]).not.toBe(pid);
+    },
+  );
 
   test.skipIf(!isRoot)('/dev/null is missing', async () => {
     const command = ['unshare', '--mount', 'sh', '-c'];

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { getrlimit } from 'doublefork/posix';
 import { describe, expect, test } from 'vitest';
+import { variants } from '../../support/engine.js';
 import { run } from '../../support/program.js';
 import { testAsRoot, testRaisingLimits } from '../../support/root.js';
 
@@ -41,11 +42,7 @@ function limit(text: string, title: string): [soft: string, hard: string] {
   return [match![1]!, match![2]!];
 }
 
-describe.each([
-  ['fork', 'always'],
-  ['exec', 'always'],
-  ['fork', 'never'],
-])('C9 engine %s, detach %s', (engine, detach) => {
+describe.each(variants)('C9 engine %s, detach %s', (engine, detach) => {
   const chosen = { engine, detach };
 
   test('C9 limits: lower ones, soft and hard, of every kind of value', async () => {

@@ -1,13 +1,16 @@
 // C13: many starts at once.
 
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
+import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { run } from '../../support/program.js';
 import { TOOLS } from './tools.js';
 
-test('C13: of 64 starts at once one wins; the others name its pid and leave the file alone, 50 times', async () => {
-  const { code, reports, stderr } = await run(
-    `${TOOLS}
+testFork(
+  'C13: of 64 starts at once one wins; the others name its pid and leave the file alone, 50 times',
+  async () => {
+    const { code, reports, stderr } = await run(
+      `${TOOLS}
     const file = dir + '/pid';
     for (let round = 0; round < 50; round++) {
       const [gate, opener] = posix.pipe();
@@ -47,14 +50,15 @@ test('C13: of 64 starts at once one wins; the others name its pid and leave the 
       end(winner, file);
     }
   `,
-    { args: [temporaryFolder()], deadline: 150_000 },
-  );
-  expect(stderr).toBe('');
-  expect(code).toBe(0);
-  expect(reports).toEqual(Array(50).fill({ won: 1, lost: 63, named: 63, same: true }));
-});
+      { args: [temporaryFolder()], deadline: 150_000 },
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(reports).toEqual(Array(50).fill({ won: 1, lost: 63, named: 63, same: true }));
+  },
+);
 
-test('two never have it at the same time, while it is removed and made again', async () => {
+testFork('two never have it at the same time, while it is removed and made again', async () => {
   const { code, reports, stderr } = await run(
     `const { Pidfile } = doublefork;
     const [, dir] = process.argv;

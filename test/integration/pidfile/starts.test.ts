@@ -2,13 +2,16 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { run } from '../../support/program.js';
 import { TOOLS } from './tools.js';
 
-test('C12: the pidfile is the daemon’s pid, complete when the launcher exits, in 1,000 starts', async () => {
-  const { code, reports, stderr } = await run(
-    `${TOOLS}
+testFork(
+  'C12: the pidfile is the daemon’s pid, complete when the launcher exits, in 1,000 starts',
+  async () => {
+    const { code, reports, stderr } = await run(
+      `${TOOLS}
     const wrong = [];
     let count = 0;
     // 20 at a time, each with a file of its own; SIGKILL ends them, so each start but the first 20
@@ -40,12 +43,13 @@ test('C12: the pidfile is the daemon’s pid, complete when the launcher exits, 
     }
     report({ count, wrong });
   `,
-    { args: [temporaryFolder()], deadline: 150_000 },
-  );
-  expect(stderr).toBe('');
-  expect(code).toBe(0);
-  expect(reports).toEqual([{ count: 1000, wrong: [] }]);
-});
+      { args: [temporaryFolder()], deadline: 150_000 },
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(reports).toEqual([{ count: 1000, wrong: [] }]);
+  },
+);
 
 test('C15: a clean exit removes the pidfile, an uncaught exception too', async () => {
   const file = `${temporaryFolder()}/pid`;

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { Pidfile } from 'doublefork';
 import { describe, expect, test } from 'vitest';
+import { hasFork, testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node, root } from '../../support/node.js';
 import { execute, type RunOptions, run } from '../../support/program.js';
@@ -107,7 +108,7 @@ test('C16: descendants do not hold the lock', async () => {
   process.kill(child, 'SIGKILL');
 });
 
-test('a forked child does not have the lock, nor does its exit remove the file', async () => {
+testFork('a forked child does not have the lock, nor does its exit remove the file', async () => {
   const file = `${temporaryFolder()}/pid`;
   const { reports } = await start(
     file,
@@ -223,7 +224,7 @@ test.skipIf(!isRoot)('a read-only folder: EROFS, and nothing has started', async
   expect(stdout).toBe('exit 1\n');
 });
 
-test.skipIf(!isRoot)('another user may ask whether it runs', async () => {
+test.skipIf(!isRoot || !hasFork)('another user may ask whether it runs', async () => {
   const dir = temporaryFolder();
   chmodSync(dir, 0o755);
   const { reports } = await run(
