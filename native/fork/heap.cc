@@ -83,9 +83,9 @@ bool HiddenHeap::FindCandidates(Reason& reason) {
     if (maps.IsSpecial()) continue;
     const long error = Advise(range.begin, range.begin + page, MADV_DOFORK);
     // It has to be split for this, and may be one too many: vm.max_map_count.
-    if (error == -ENOMEM || error == -EAGAIN) {
-      return reason.Set(ENOMEM, "too many mappings (vm.max_map_count)");
-    }
+    if (error == -EAGAIN) return reason.Set(ENOMEM, "too many mappings (vm.max_map_count)");
+    // Gone since it was listed: the list of candidates itself, which has moved to grow.
+    if (error == -ENOMEM) continue;
     refused |= error < 0;
     // A mapping of one page shows nothing; it stays visible, which costs a later fork one page.
     if (error < 0 || range.end - range.begin == page) continue;
