@@ -5,32 +5,31 @@
 // refuses files. Streams that were not used yet, and output to files, need nothing.
 
 import { createReadStream, type ReadStream, statSync, writeSync } from 'node:fs';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { addon } from '../posix/addon.js';
 import { POLLOUT, poll, setNonBlocking } from '../posix/descriptor.js';
 
 /** A stream on a descriptor that writes at once, as Node's own do for files. */
-class DescriptorStream extends Writable {
-  readonly fd: number;
-
-  constructor(fd: number) {
-    super({ decodeStrings: true, emitClose: false });
-    this.fd = fd;
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    try {
-      writeAll(this.fd, chunk);
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
-  }
-
-  // As process.stdout always was: it cannot be closed, somebody else may use it.
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    done(error);
-  }
+function descriptorStream(fd: number): Writable {
+  // Not imported: a program that has used none of the streams has no need of it.
+  const { Writable } = process.getBuiltinModule('node:stream');
+  const stream = new Writable({
+    decodeStrings: true,
+    emitClose: false,
+    write(chunk: Buffer, _encoding, done) {
+      try {
+        writeAll(fd, chunk);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    // As process.stdout always was: it cannot be closed, somebody else may use it.
+    destroy(error, done) {
+      done(error);
+    },
+  });
+  return Object.assign(stream, { fd });
 }
 
 function writeAll(fd: number, chunk: Uint8Array): void {
@@ -53,7 +52,7 @@ interface Internals {
 }
 
 /** Has an output stream of before write where the new one does: loggers may have kept it. */
-function forward(old: Internals, fresh: DescriptorStream): void {
+function forward(old: Internals, fresh: Writable): void {
   old._handle?.close();
   old._handle = null;
   // Not through its write(): that calls back later, and what comes until then would wait, in vain if
@@ -100,7 +99,7 @@ function replaceInput(): void {
 
 function replaceOutput(fd: 1 | 2): void {
   const name = fd === 1 ? 'stdout' : 'stderr';
-  const fresh = new DescriptorStream(fd);
+  const fresh = descriptorStream(fd);
   forward(process[name] as unknown as Internals, fresh);
   define(name, () => fresh);
   // The global console keeps the streams that it has used once.
