@@ -17,7 +17,7 @@ import { daemonize } from '../detach/daemonize.js';
 import type { LimitOption } from '../detach/limits.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { posixError } from '../posix/errors.js';
-import { fork } from '../posix/fork.js';
+import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, kill, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
@@ -44,11 +44,13 @@ interface Start {
  * the program runs, or is ready; else with the code of the program, or 127 if there is none and 126
  * if it cannot be run; it has said why.
  * @param say what to print when the program runs
- * @throws with nothing started: EEXIST, with its `pid`, if it is running already; ENOENT and EACCES
+ * @throws with nothing started: ENOTSUP if it is to say that it is ready, and this system has no
+ * fork engine; EEXIST, with its `pid`, if it is running already; ENOENT and EACCES
  * for the program; as daemonize() does
  */
 export async function startApp(app: App, say: (pid: number) => string): Promise<never> {
   if (!statSync(app.cwd).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', app.cwd);
+  refuseWithoutFork(app);
   const env = { ...process.env, ...loginEnvironment(app.user), ...app.env };
   // A service manager's, not the program's.
   delete env.NOTIFY_SOCKET;
@@ -182,6 +184,14 @@ function written(log: string, since: number): string {
   closeSync(fd);
   const text = buffer.toString('utf8').trimEnd();
   return text === '' ? '' : `\nIt wrote to ${log}:\n${text}`;
+}
+
+/** Who waits for a word needs a process of its own, beside the program. */
+function refuseWithoutFork({ ready }: App): void {
+  const support = forkSupport();
+  if (ready === 'none' || support.supported) return;
+  const why = `ready: '${ready}' needs the fork engine: ${support.reason}`;
+  throw posixError(-os.errno.ENOTSUP, 'fork', undefined, why);
 }
 
 /** A program that closes what it inherits has let go of its pidfile; its record still tells. */

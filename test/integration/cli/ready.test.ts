@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { hasFork, testFork } from '../../support/engine.js';
 import { node } from '../../support/node.js';
 import { stat, status, until } from '../../support/processes.js';
 import { Terminal } from '../../support/pty.js';
@@ -16,7 +17,7 @@ const has = (command: string) => spawnSync('sh', ['-c', `command -v ${command}`]
 const shell = (...steps: string[]) => ['sh', '-c', steps.join('; ')];
 
 describe('--ready fd', () => {
-  test('a newline on descriptor 3', async () => {
+  testFork('a newline on descriptor 3', async () => {
     const place = new Place();
     const program = shell('while [ ! -e go ]; do sleep 0.02; done', 'echo >&3', 'exec sleep 100');
     const starting = place.launch(['start', '--name', 'it', '--ready', 'fd', '--', ...program]);
@@ -33,7 +34,7 @@ describe('--ready fd', () => {
     expect((await place.run('stop', 'it')).code).toBe(0);
   });
 
-  test('dies before: its code, what it wrote, and nothing is left', async () => {
+  testFork('dies before: its code, what it wrote, and nothing is left', async () => {
     const place = new Place();
     const program = shell('echo cannot do that', 'sleep 0.1', 'exit 7');
     const { code, stderr } = await place.run(
@@ -51,7 +52,7 @@ describe('--ready fd', () => {
     expect(existsSync(join(place.state, 'it.pid'))).toBe(false);
   });
 
-  test('closes it without a newline: is killed', async () => {
+  testFork('closes it without a newline: is killed', async () => {
     const place = new Place();
     const program = shell('exec 3>&-', 'exec sleep 100');
     const { code, stderr } = await place.run(
@@ -68,7 +69,7 @@ describe('--ready fd', () => {
     expect((await place.run('status', 'it')).code).toBe(3);
   });
 
-  test('says nothing in time: is killed, and so is what it has started', async () => {
+  testFork('says nothing in time: is killed, and so is what it has started', async () => {
     const place = new Place();
     const program = shell('sleep 100 & sleep 100');
     const started = await place.run(
@@ -78,7 +79,7 @@ describe('--ready fd', () => {
     expect(started.stderr).toContain('was not ready within 300 ms and was killed');
   });
 
-  test('cannot be run: 126, with the reason', async () => {
+  testFork('cannot be run: 126, with the reason', async () => {
     const place = new Place();
     writeFileSync(join(place.folder, 'script'), 'echo hello', { mode: 0o755 });
     const { code, stderr } = await place.run('start', '--ready', 'fd', '--', './script');
@@ -88,7 +89,7 @@ describe('--ready fd', () => {
 });
 
 describe('--ready notify', () => {
-  const withNotify = test.skipIf(!has('systemd-notify'));
+  const withNotify = test.skipIf(!hasFork || !has('systemd-notify'));
 
   withNotify('READY=1 of systemd-notify', async () => {
     const place = new Place();
@@ -129,21 +130,24 @@ describe('--ready notify', () => {
   });
 });
 
-test('on a terminal a spinner shows how long it has taken, and Ctrl-C leaves no orphan', async () => {
-  const place = new Place();
-  const words = ['start', '--name', 'it', '--ready', 'fd', '--', 'sleep', '100'];
-  const terminal = Terminal.launch(node, [COMMAND, ...words], {
-    cwd: place.folder,
-    env: { ...place.env, NO_COLOR: '' },
-  });
-  await until(() => /waiting for it to be ready .*1 s/.test(terminal.output()), 'the spinner');
-  terminal.type('\x03');
-  expect((await terminal.exited).code).not.toBe(0);
-  await until(() => {
-    const pid = Number(readFileSync(join(place.state, 'it.pid'), 'utf8'));
-    return (stat(pid)?.state ?? 'Z') === 'Z';
-  }, 'the program is gone');
-});
+testFork(
+  'on a terminal a spinner shows how long it has taken, and Ctrl-C leaves no orphan',
+  async () => {
+    const place = new Place();
+    const words = ['start', '--name', 'it', '--ready', 'fd', '--', 'sleep', '100'];
+    const terminal = Terminal.launch(node, [COMMAND, ...words], {
+      cwd: place.folder,
+      env: { ...place.env, NO_COLOR: '' },
+    });
+    await until(() => /waiting for it to be ready .*1 s/.test(terminal.output()), 'the spinner');
+    terminal.type('\x03');
+    expect((await terminal.exited).code).not.toBe(0);
+    await until(() => {
+      const pid = Number(readFileSync(join(place.state, 'it.pid'), 'utf8'));
+      return (stat(pid)?.state ?? 'Z') === 'Z';
+    }, 'the program is gone');
+  },
+);
 
 test.skipIf(!isRoot)('--user, --group and --limit', async () => {
   const place = new Place();
@@ -207,4 +211,10 @@ test('a user that there is not', async () => {
   const { code, stderr } = await place.run('start', '--user', 'nobody-at-all', '--', 'sleep', '1');
   expect(code).toBe(1);
   expect(stderr).toContain('no such user');
+});
+
+test.skipIf(hasFork)('without the fork engine there is nobody to wait for a word', async () => {
+  const { code, stderr } = await new Place().run('start', '--ready', 'fd', '--', 'sleep', '1');
+  expect(code).toBe(1);
+  expect(stderr).toContain("ENOTSUP: ready: 'fd' needs the fork engine");
 });

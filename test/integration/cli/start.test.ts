@@ -172,9 +172,9 @@ describe('programs that do not run', () => {
 });
 
 describe('a name', () => {
-  test('is taken while its daemon runs, also when 16 starts come at once', async () => {
+  test('is taken while its daemon runs, also when 64 starts come at once', async () => {
     const place = new Place();
-    const starts = Array.from({ length: 16 }, () =>
+    const starts = Array.from({ length: 64 }, () =>
       place.run('start', '--name', 'one', '--', 'sleep', '100'),
     );
     const ended = await Promise.all(starts);
