@@ -1,0 +1,238 @@
+// What supervisors are asked over the control socket, and what they do by themselves while workers
+// serve: reload, scale, watchdog, memory, lifetime.
+
+import { statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ControlClient } from '../../../src/supervise/control-client.js';
+import { temporaryFolder } from '../../support/folder.js';
+import { stat } from '../../support/processes.js';
+import { start } from '../../support/program.js';
+import { decisions, get } from './tools.js';
+
+const STAY = 'setInterval(() => {}, 1e6);';
+
+/** Starts a program whose supervise() has these options and a control socket. */
+function supervised(options: string, worker: string, before = '') {
+  const control = join(temporaryFolder(), 'control');
+  const program = start(`
+    const { supervise, listen } = doublefork;
+    ${before}
+    const worker = supervise({ control: '${control}', ${options} });
+    ${worker}
+  `);
+  const ask = async () => {
+    const client = await ControlClient.connect(control);
+    onTestFinished(() => client.close());
+    return client;
+  };
+  return { program, control, ask };
+}
+
+const report = 'report(process.pid);';
+
+describe('control socket', () => {
+  test('status tells of each worker; the socket is its owner’s alone; stop ends with the connection', async () => {
+    const { program, control, ask } = supervised(
+      'workers: 2',
+      `worker.status('counting'); ${report} ${STAY}`,
+    );
+    const pids = [await program.report(), await program.report()].sort();
+    const client = await ask();
+    expect(statSync(control).mode & 0o777).toBe(0o600);
+    const status = await client.status();
+    expect(status).toMatchObject({ pid: program.pid, phase: 'running', restarts: 0 });
+    expect(status.workers.map(({ pid }) => pid).sort()).toEqual(pids);
+    expect(status.workers[0]).toMatchObject({
+      id: 1,
+      state: 'ready',
+      restarts: 0,
+      generation: 1,
+      status: 'counting',
+      lastExit: null,
+    });
+    expect(status.workers[0]!.rss).toBeGreaterThan(1e6);
+    await client.stop();
+    await client.closed;
+    expect((await program.ended).code).toBe(0);
+    expect(() => statSync(control)).toThrow('ENOENT');
+  });
+
+  test('scale and restart', async () => {
+    const { program, ask } = supervised('', `${report} ${STAY}`);
+    const first = await program.report();
+    const client = await ask();
+    await client.scale(3);
+    await program.report();
+    await program.report();
+    expect((await client.status()).workers).toHaveLength(3);
+    await client.scale(1);
+    await client.restart();
+    expect(await program.report()).not.toBe(first);
+    await client.stop();
+    await program.ended;
+  });
+
+  test('log gives the decisions so far, and follows', async () => {
+    const { program, ask } = supervised('', `${report} ${STAY}`);
+    await program.report();
+    const events: string[] = [];
+    const follower = await ask();
+    const following = (async () => {
+      for await (const line of follower.log(true)) events.push(JSON.parse(line).event);
+    })();
+    await (await ask()).stop();
+    await following;
+    await program.ended;
+    expect(events).toEqual(['start', 'ready', 'serving', 'stop', 'end', 'exit', 'stopped']);
+  });
+
+  test('nonsense is refused, and harms nobody', async () => {
+    const { program, control, ask } = supervised('', `${report} ${STAY}`);
+    await program.report();
+    for (const text of [
+      '{}\n',
+      'null\n',
+      'x\n',
+      '{"command":"scale","workers":-1}\n',
+      'y'.repeat(10_000),
+    ]) {
+      const answer = await new Promise<string>((resolve) => {
+        const socket = connect(control, () => socket.write(text));
+        socket.setEncoding('utf8').on('data', (data: string) => socket.end(() => resolve(data)));
+        socket.on('error', () => resolve('closed'));
+        socket.on('close', () => resolve('closed'));
+      });
+      expect(answer).toMatch(/"ok":false|closed/);
+    }
+    await (await ask()).stop();
+    expect((await program.ended).code).toBe(0);
+  });
+
+  test('a second supervisor does not take the socket of a live one', async () => {
+    const { program, control, ask } = supervised('', `${report} ${STAY}`);
+    await program.report();
+    const second = start(`doublefork.supervise({ control: '${control}' });`);
+    const { code, stderr } = await second.ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch('EADDRINUSE');
+    await (await ask()).stop();
+    await program.ended;
+  });
+});
+
+describe('replacement', () => {
+  const SERVER = `
+    const http = await import('node:http');
+    const server = http.createServer((request, response) => response.end(String(process.pid)));
+    server.listen({ fd: listener.fd }, () => worker.ready());
+    worker.signal.addEventListener('abort', () => server.close());
+  `;
+  const listener = (path: string) => `const listener = listen('http', { path: '${path}' });
+    report('bound');`;
+
+  test('reload: the old one serves until its successor is ready, and no connection is refused', async () => {
+    const path = join(temporaryFolder(), 'http');
+    const { program, ask } = supervised(`ready: 'manual'`, SERVER, listener(path));
+    await program.report();
+    const first = await get(path);
+    const client = await ask();
+    let reloading = true;
+    const done = client.reload().finally(() => {
+      reloading = false;
+    });
+    while (reloading) await get(path).catch((error) => expect(error.code).not.toBe('ECONNREFUSED'));
+    await done;
+    expect(await get(path)).not.toBe(first);
+    await client.stop();
+    await program.ended;
+  });
+
+  test('a successor that fails is reported with its error, and the old one goes on', async () => {
+    const path = join(temporaryFolder(), 'http');
+    const { program, ask } = supervised(
+      `ready: 'manual'`,
+      `if (worker.generation > 1) throw new Error('bad configuration'); ${SERVER}`,
+      listener(path),
+    );
+    await program.report();
+    const first = await get(path);
+    const client = await ask();
+    await expect(client.reload()).rejects.toThrow('bad configuration');
+    expect(await get(path)).toBe(first);
+    await client.stop();
+    expect((await program.ended).code).toBe(0);
+  });
+
+  test('connections wait while the only worker is killed and forked again', async () => {
+    const path = join(temporaryFolder(), 'http');
+    const { program, ask } = supervised('minUptime: 0', SERVER, listener(path));
+    await program.report();
+    for (let i = 0; i < 20; i++) {
+      process.kill(Number(await get(path)), 'SIGKILL');
+    }
+    await get(path);
+    await (await ask()).stop();
+    await program.ended;
+  });
+
+  test('a worker that is too old is replaced', async () => {
+    const { program, ask } = supervised('maxLifetime: 100, lifetimeJitter: 0', `${report} ${STAY}`);
+    expect(await program.report()).not.toBe(await program.report());
+    await (await ask()).stop();
+    const told = decisions(await program.ended);
+    expect(told.find(({ event }) => event === 'replace')).toMatchObject({ reason: 'lifetime' });
+    expect(told.filter(({ event }) => event === 'backoff')).toEqual([]);
+  });
+
+  test('a worker that takes too much memory is replaced', async () => {
+    const { program, ask } = supervised(
+      'memoryLimit: 400e6',
+      `${report} if (worker.generation === 1) globalThis.much = Buffer.alloc(500e6, 1); ${STAY}`,
+    );
+    const first = await program.report();
+    expect(await program.report()).not.toBe(first);
+    await (await ask()).stop();
+    expect(decisions(await program.ended, 'replace')).toMatchObject([{ reason: 'memory' }]);
+  });
+});
+
+describe('watchdog', () => {
+  test('a blocked event loop is aborted, one that turns is not', async () => {
+    const { program } = supervised(
+      'watchdog: 300',
+      `${report} if (worker.generation === 1) setTimeout(() => { for (;;); }, 500); ${STAY}`,
+    );
+    const first = await program.report();
+    const second = await program.report();
+    expect(stat(first)).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    expect(stat(second)).toBeDefined();
+    process.kill(program.pid);
+    const ended = await program.ended;
+    expect(decisions(ended, 'end')[0]).toMatchObject({ cause: 'watchdog', signal: 'SIGABRT' });
+    expect(decisions(ended, 'start')).toHaveLength(2);
+  });
+
+  test('a worker that is stopped is killed', async () => {
+    const { program } = supervised('watchdog: 300, stopTimeout: 200', `${report} ${STAY}`);
+    const first = await program.report();
+    process.kill(first, 'SIGSTOP');
+    await program.report();
+    expect(stat(first)).toBeUndefined();
+    process.kill(program.pid);
+    await program.ended;
+  });
+
+  test('with manual pings it is the worker who says', async () => {
+    const { program } = supervised(
+      `watchdog: { timeout: 300, ping: 'manual' }`,
+      `${report} if (worker.generation > 1) setInterval(() => worker.ping(), 50); ${STAY}`,
+    );
+    const first = await program.report();
+    expect(await program.report()).not.toBe(first);
+    process.kill(program.pid);
+    expect(decisions(await program.ended, 'start')).toHaveLength(2);
+  });
+});
