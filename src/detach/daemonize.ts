@@ -199,8 +199,15 @@ function keptDescriptors(plan: Plan, launcher: number): Set<number> {
   return new Set([...plan.keepFds, ...listenDescriptors(process.env, launcher)]);
 }
 
+let worker = false;
+
+/** Called in a worker of supervise(): a daemon of its own would be out of its supervisor's sight. */
+export function stayInForeground(): void {
+  worker = true;
+}
+
 function surroundings(): Surroundings {
-  return { cwd: process.cwd(), pid: process.pid, env: process.env };
+  return { cwd: process.cwd(), pid: process.pid, env: process.env, worker };
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */

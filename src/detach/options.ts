@@ -112,6 +112,8 @@ export interface Surroundings {
   cwd: string;
   pid: number;
   env: Readonly<Record<string, string | undefined>>;
+  /** Whether supervise() has forked this process. */
+  worker: boolean;
 }
 
 const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
@@ -196,8 +198,10 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
  * Whether a service manager has started this process itself, and watches it. A parent with pid 1 is
  * no proof of that; containers have other ones.
  */
-function isSupervised({ pid, env }: Surroundings): boolean {
-  return pid === 1 || (env.NOTIFY_SOCKET ?? '') !== '' || env.SYSTEMD_EXEC_PID === String(pid);
+function isSupervised({ pid, env, worker }: Surroundings): boolean {
+  return (
+    worker || pid === 1 || (env.NOTIFY_SOCKET ?? '') !== '' || env.SYSTEMD_EXEC_PID === String(pid)
+  );
 }
 
 /** One of the given words; the first is the default. */

@@ -1,6 +1,7 @@
 // supervise(): one program, a supervisor and its workers.
 
 import { constants } from 'node:os';
+import { stayInForeground } from '../detach/daemonize.js';
 import { addon } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { forkSupport, refuseWorkers } from '../posix/fork.js';
@@ -42,6 +43,7 @@ export function supervise(options: SuperviseOptions = {}): Worker {
   const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
   const worker = new Worker(identity, link, { stopSignal: plan.limits.stopSignal, pingEvery });
   upstream.handOver(worker);
+  stayInForeground();
   current = worker;
   return worker;
 }

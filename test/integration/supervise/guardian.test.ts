@@ -81,6 +81,18 @@ describe('guardian', () => {
     expect(reports).toContainEqual({ n: 2, id: 1, ppid: second });
   });
 
+  test('supervise() before daemonize(): the worker stays where its supervisor sees it', async () => {
+    const { code, reports, pid } = await run(`
+      const { supervise } = doublefork;
+      supervise({ restart: 'never', log: 'none' });
+      const daemon = daemonize({ keepFds: [3] });
+      report({ detached: daemon.detached, ppid: process.ppid, cwd: process.cwd() });
+      process.exit(3);
+    `);
+    expect(code).toBe(3);
+    expect(reports).toEqual([{ detached: false, ppid: pid, cwd: '/' }]);
+  });
+
   test('three calls in a row make three generations, and the last one does the work', async () => {
     const { code, reports, pid } = await run(`
       const { supervise } = doublefork;
