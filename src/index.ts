@@ -25,6 +25,6 @@ export { Pidfile } from './pidfile/pidfile.js';
 export type { Identity } from './pidfile/process.js';
 export type { ForkOptions } from './posix/fork.js';
 export { fork, forkSupport } from './posix/fork.js';
+export { supervise } from './supervise/index.js';
 export type { SuperviseOptions } from './supervise/options.js';
-export { supervise } from './supervise/supervise.js';
 export type { Worker } from './supervise/worker.js';

@@ -13,19 +13,7 @@ import { Worker } from './worker.js';
 /** Whose process this is, once it is a worker's. */
 let current: Worker | undefined;
 
-/**
- * Makes this process a supervisor, and returns only in the workers that it forks: copies of the
- * program as it is now, everything loaded. A worker that ends is forked again from the same image, by
- * the rules in the options. The supervisor itself runs nothing of the program any more.
- *
- * It ends when it is told to (SIGTERM, SIGINT; SIGQUIT does not wait for the workers), when it gives
- * up, or when no worker is left to start again. SIGHUP replaces the workers one by one; SIGUSR1 and
- * SIGUSR2 are passed on to them.
- * @throws with nothing changed: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and ERR_OUT_OF_RANGE for
- * wrong options; EADDRINUSE and others for the control socket; the error of open(2) for the log;
- * EBUSY if child processes are running or a thread does not come to rest; ENOTSUP where fork() is;
- * ERR_NOT_MAIN_THREAD from a Worker
- */
+/** See index.ts, which loads this when it is called. */
 export function supervise(options: SuperviseOptions = {}): Worker {
   refuseWorkers('supervise');
   const support = forkSupport();
