@@ -73,6 +73,7 @@ describe('the same in JSON, YAML, TOML and package.json', () => {
       ready: 'none',
       settle: 0,
       commands: {},
+      limits: {},
     };
     expect(config?.apps).toEqual([
       {
