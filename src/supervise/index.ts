@@ -5,7 +5,8 @@ import { createRequire } from 'node:module';
 import type { SuperviseOptions } from './options.js';
 import type { Worker } from './worker.js';
 
-// It has to be there at once, and import() is not synchronous.
+// It has to be there at once, and import() is not synchronous. Compiled, this module is in
+// dist/index.js, and supervise.ts has a file of its own beside it: dist/supervise.js.
 const require = createRequire(import.meta.url);
 
 /**
