@@ -26,6 +26,12 @@ export class Place {
     return await running.ended;
   }
 
+  /** `start --name it OPTIONS -- PROGRAM`, the options as on a command line. */
+  async startIt(options: string, program: readonly string[]): Promise<Ended> {
+    const words = options.split(' ').filter((word) => word !== '');
+    return await this.run('start', '--name', 'it', ...words, '--', ...program);
+  }
+
   launch(args: readonly string[], options: RunOptions = {}): Running<Ended> {
     return launch(node, [COMMAND, ...args], {
       cwd: this.folder,

@@ -37,15 +37,7 @@ describe('--ready fd', () => {
   testFork('dies before: its code, what it wrote, and nothing is left', async () => {
     const place = new Place();
     const program = shell('echo cannot do that', 'sleep 0.1', 'exit 7');
-    const { code, stderr } = await place.run(
-      'start',
-      '--name',
-      'it',
-      '--ready',
-      'fd',
-      '--',
-      ...program,
-    );
+    const { code, stderr } = await place.startIt('--ready fd', program);
     expect(code).toBe(7);
     expect(stderr).toContain('exited with code 7 before it was ready');
     expect(stderr).toContain('it.log:\ncannot do that\n');
@@ -55,15 +47,7 @@ describe('--ready fd', () => {
   testFork('closes it without a newline: is killed', async () => {
     const place = new Place();
     const program = shell('exec 3>&-', 'exec sleep 100');
-    const { code, stderr } = await place.run(
-      'start',
-      '--name',
-      'it',
-      '--ready',
-      'fd',
-      '--',
-      ...program,
-    );
+    const { code, stderr } = await place.startIt('--ready fd', program);
     expect(code).toBe(137);
     expect(stderr).toContain('closed descriptor 3 without a newline before it was ready');
     expect((await place.run('status', 'it')).code).toBe(3);
@@ -72,9 +56,7 @@ describe('--ready fd', () => {
   testFork('says nothing in time: is killed, and so is what it has started', async () => {
     const place = new Place();
     const program = shell('sleep 100 & sleep 100');
-    const started = await place.run(
-      ...['start', '--name', 'it', '--ready', 'fd', '--timeout', '0.3', '--', ...program],
-    );
+    const started = await place.startIt('--ready fd --timeout 0.3', program);
     expect(started.code).toBe(1);
     expect(started.stderr).toContain('was not ready within 300 ms and was killed');
   });
@@ -98,15 +80,7 @@ describe('--ready notify', () => {
       'systemd-notify --ready',
       'exec sleep 100',
     );
-    const { code, stdout } = await place.run(
-      'start',
-      '--name',
-      'it',
-      '--ready',
-      'notify',
-      '--',
-      ...program,
-    );
+    const { code, stdout } = await place.startIt('--ready notify', program);
     const { pid } = await place.status('it');
     expect({ code, stdout }).toEqual({ code: 0, stdout: `it runs with pid ${pid}\n` });
     expect(readdirSync(place.state).sort()).toEqual(['it.json', 'it.pid']);
@@ -116,15 +90,7 @@ describe('--ready notify', () => {
   withNotify('ERRNO: it gave up, and is ended', async () => {
     const place = new Place();
     const program = shell('systemd-notify ERRNO=13', 'exec sleep 100');
-    const { code, stderr } = await place.run(
-      'start',
-      '--name',
-      'it',
-      '--ready',
-      'notify',
-      '--',
-      ...program,
-    );
+    const { code, stderr } = await place.startIt('--ready notify', program);
     expect(code).toBe(137);
     expect(stderr).toContain('gave up with ERRNO=13 before it was ready');
   });

@@ -269,15 +269,7 @@ test('reload and signal reach the program; commands of the app too', async () =>
 
 test('a stubborn program is killed after the schedule, with a line for each further signal', async () => {
   const place = new Place();
-  await place.run(
-    'start',
-    '--name',
-    'it',
-    '--',
-    'sh',
-    '-c',
-    'trap "" TERM; while :; do sleep 0.05; done',
-  );
+  await place.startIt('', ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done']);
   const { pid } = await place.status('it');
   const { code, stdout, stderr } = await place.run('stop', 'it', '--schedule', 'TERM/0.2/KILL/10');
   expect({ code, stdout, stderr }).toEqual({
