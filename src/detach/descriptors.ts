@@ -33,9 +33,18 @@ export function closeInherited(
 ): void {
   for (const descriptor of open) {
     const { fd, terminal, closeOnExec } = descriptor;
-    if (wasInherited(descriptor) && !keep.has(fd)) close(fd);
+    if (wasInherited(descriptor) && !keep.has(fd)) closeOnce(fd);
     // The streams that were replaced meanwhile have closed theirs.
     else if (terminal && isatty(fd) && !terminals.has(fd)) silence(fd, closeOnExec);
+  }
+}
+
+/** It may be closed already: the channel of child_process.fork() is, when nothing waits to be sent. */
+function closeOnce(fd: number): void {
+  try {
+    close(fd);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
   }
 }
 

@@ -1,9 +1,10 @@
 // Which descriptors this process was started with.
 //
-// Node opens everything close-on-exec, so a descriptor without that flag was inherited. But one with
-// it may have been too: libuv marks at least the first 16 at the start (uv_disable_stdio_inheritance).
-// Node then takes the lowest free numbers for itself, more than there are left of those 16. So what is
-// not Node's own, below the first of its own above 15, was there before it.
+// Node opens everything close-on-exec, so a descriptor that is open early without that flag was
+// inherited. (Later it may be an addon's own.) But one with it may have been too: libuv marks at least
+// the first 16 at the start (uv_disable_stdio_inheritance). Node then takes the lowest free numbers for
+// itself, more than there are left of those 16. So what is not Node's own, below the first of its own
+// above 15, was there before it.
 
 import { constants as os } from 'node:os';
 import { addon, type OpenDescriptor } from '../posix/addon.js';
@@ -19,13 +20,13 @@ export function openDescriptors(): OpenDescriptor[] {
   return open === -os.errno.ENOENT ? [] : checked(open, 'opendir');
 }
 
-function marked(): ReadonlyMap<number, string> {
+/** Among those that were closed on exec, what was inherited. */
+function marked(open: readonly OpenDescriptor[]): Map<number, string> {
   const found = new Map<number, string>();
   if (process.platform !== 'linux') return found;
-  const open = openDescriptors();
   const pipes = new Map<string, number>();
   let next = MARKED;
-  for (const { fd, object } of open.sort((a, b) => a.fd - b.fd)) {
+  for (const { fd, object } of open.toSorted((a, b) => a.fd - b.fd)) {
     // Above those it was the first that is not open where libuv stopped.
     if (fd > next) break;
     if (fd === next) next++;
@@ -44,10 +45,17 @@ function marked(): ReadonlyMap<number, string> {
   return found;
 }
 
+function inherited(): ReadonlyMap<number, string> {
+  const open = openDescriptors();
+  const found = marked(open);
+  for (const { fd, closeOnExec, object } of open) if (!closeOnExec) found.set(fd, object);
+  return found;
+}
+
 // Taken when the module is loaded: later a number may have been closed and used again.
-const atStart = marked();
+const atStart = inherited();
 
 /** Whether this process was started with a descriptor, rather than having opened it. */
-export function wasInherited({ fd, closeOnExec, object }: OpenDescriptor): boolean {
-  return !closeOnExec || atStart.get(fd) === object;
+export function wasInherited({ fd, object }: OpenDescriptor): boolean {
+  return atStart.get(fd) === object;
 }

@@ -121,6 +121,23 @@ describe('C5', () => {
   });
 
   testContinuing(
+    'C5 so does what an addon has opened, which may not be close-on-exec',
+    async () => {
+      const program = fromShell(
+        '9</etc/group',
+        `
+        const own = posix.open('/etc/passwd', posix.O_RDONLY);
+        daemonize({ keepFds: [3] });
+        report({ own: fs.readlinkSync('/proc/self/fd/' + own), nine: fs.existsSync('/proc/self/fd/9') });
+        ${STAY}
+      `,
+      );
+      expect(await program.report()).toEqual({ own: '/etc/passwd', nine: false });
+      await inspect(program, () => {});
+    },
+  );
+
+  testContinuing(
     "C5 an inherited number that the program has used again is the program's",
     async () => {
       const program = fromShell(
