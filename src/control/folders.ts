@@ -1,6 +1,6 @@
 // Where the pidfiles and logs of named daemons are.
 
-import { lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { constants as os, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { posixError } from '../posix/errors.js';
@@ -68,6 +68,29 @@ function checkFolder(path: string, uid: number): void {
 /** The pidfile of an app. */
 export function pidfileFor({ name, pidfile }: Pick<App, 'name' | 'pidfile'>): string {
   return pidfile ?? join(stateFolder(), `${name}.pid`);
+}
+
+/** Tells a program where its supervisor's control socket is to be; empty: nowhere. */
+export const CONTROL_VARIABLE = 'DOUBLEFORK_CONTROL';
+
+/** The control socket of a daemon that is a supervisor. */
+export function controlFor(name: string): string {
+  return join(stateFolder(), `${name}.d`, 'control');
+}
+
+/**
+ * Makes the folder of that socket. The daemon makes the socket itself, maybe as a user who may not
+ * write to the folder for state; others may look whether it is there.
+ * @param owner null: this user, or group
+ */
+export function makeControlFolder(
+  name: string,
+  { uid, gid }: { uid: number | null; gid: number | null },
+): void {
+  const path = dirname(controlFor(name));
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o755);
+  chownSync(path, uid ?? process.geteuid!(), gid ?? process.getegid!());
 }
 
 /** The log of an app. */

@@ -23,7 +23,15 @@ import { _exit, kill, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
 import type { App } from './app.js';
 import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
-import { logFor, makeFolder, pidfileFor, stateFolder } from './folders.js';
+import {
+  CONTROL_VARIABLE,
+  controlFor,
+  logFor,
+  makeControlFolder,
+  makeFolder,
+  pidfileFor,
+  stateFolder,
+} from './folders.js';
 import { assume, findIdentity, type Identity, loginEnvironment } from './identity.js';
 import { findProgram } from './program.js';
 import { readRecord, writeRecord } from './record.js';
@@ -51,7 +59,12 @@ interface Start {
 export async function startApp(app: App, say: (pid: number) => string): Promise<never> {
   if (!statSync(app.cwd).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', app.cwd);
   refuseWithoutFork(app);
-  const env = { ...process.env, ...loginEnvironment(app.user), ...app.env };
+  const env: Start['env'] = {
+    ...process.env,
+    ...loginEnvironment(app.user),
+    [CONTROL_VARIABLE]: controlFor(app.name),
+    ...app.env,
+  };
   // A service manager's, not the program's.
   delete env.NOTIFY_SOCKET;
   const start: Start = {
@@ -80,6 +93,7 @@ export async function startApp(app: App, say: (pid: number) => string): Promise<
   try {
     // Once more, with the lock: another start may have been faster.
     refuseSecond(app.name);
+    makeControlFolder(app.name, start.identity);
     return app.ready === 'none' ? runInPlace(daemon, start) : await oversee(daemon, start);
   } catch (error) {
     return daemon.fail(`doublefork: ${(error as Error).message}`);

@@ -12,35 +12,48 @@ export type Answer = { ok: true } | { ok: false; error: string };
 export class ControlClient implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #lines: AsyncIterator<string>;
+  readonly #timeout: number;
+  #timedOut = false;
   /** Settles once the supervisor has ended, or has closed the connection. */
   readonly closed: Promise<void>;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, timeout: number) {
     this.#socket = socket;
-    this.#lines = createInterface({ input: socket })[Symbol.asyncIterator]();
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.#timeout = timeout;
+    const lines = createInterface({ input: socket });
+    this.#lines = lines[Symbol.asyncIterator]();
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        // It only knows of an end that came from the other side.
+        lines.close();
+        resolve();
+      });
+    });
     // The end of the connection tells as much.
     socket.on('error', () => {});
   }
 
   /**
    * @param path of the socket: the option `control` of supervise()
+   * @param timeout how long an answer may take, in ms; 0 (default): any time. One to reload(), which
+   * comes when all is done, always may. What is too late ends the connection.
    * @throws ENOENT, ECONNREFUSED if no supervisor listens there; EACCES if it is another user's
    */
-  static connect(path: string): Promise<ControlClient> {
+  static connect(path: string, timeout = 0): Promise<ControlClient> {
     return new Promise((resolve, reject) => {
       const socket = connect(path);
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
-        resolve(new ControlClient(socket));
+        resolve(new ControlClient(socket, timeout));
       });
     });
   }
 
   /** How it and its workers are. */
   async status(): Promise<SupervisorStatus> {
-    return (await this.#ask({ command: 'status' })) as unknown as SupervisorStatus;
+    const { ok, ...status } = await this.#ask({ command: 'status' });
+    return status as unknown as SupervisorStatus;
   }
 
   /** Ends the workers, then the supervisor: `closed` tells when. */
@@ -88,15 +101,30 @@ export class ControlClient implements AsyncDisposable {
 
   async #ask(request: Request): Promise<Answer> {
     this.#send(request);
+    const deadline = this.#deadlineOf(request);
     const { value, done } = await this.#lines.next();
+    clearTimeout(deadline);
+    if (this.#timedOut) {
+      throw new Error(
+        `the supervisor has not answered within ${this.#timeout / 1000} s; it may be stopped`,
+      );
+    }
     if (done) {
       throw new Error(
         `the supervisor ended, or refused this user, before it answered "${request.command}"`,
       );
     }
-    const answer = JSON.parse(value) as Answer;
+    const answer = parse(value, request);
     if (!answer.ok) throw new Error(answer.error);
     return answer;
+  }
+
+  #deadlineOf({ command }: Request): NodeJS.Timeout | undefined {
+    if (this.#timeout === 0 || command === 'reload') return undefined;
+    return setTimeout(() => {
+      this.#timedOut = true;
+      this.close();
+    }, this.#timeout);
   }
 
   #send(request: Request): void {
@@ -111,4 +139,16 @@ export class ControlClient implements AsyncDisposable {
     this.close();
     await this.closed;
   }
+}
+
+/** @throws if it is not what a supervisor says: somebody else listens there */
+function parse(line: string, { command }: Request): Answer {
+  try {
+    const answer = JSON.parse(line) as { ok?: unknown; workers?: unknown } | null;
+    const complete = command !== 'status' || Array.isArray(answer?.workers);
+    if (answer?.ok === false || (answer?.ok === true && complete)) return answer as Answer;
+  } catch {
+    // Told below.
+  }
+  throw new Error(`no supervisor, but something else answers: ${line.slice(0, 80)}`);
 }

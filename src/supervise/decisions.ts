@@ -4,7 +4,7 @@ import { closeSync, constants, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { O_CLOEXEC, open, POLLOUT, poll } from '../posix/descriptor.js';
 import type { Plan } from './options.js';
-import type { Decision } from './state.js';
+import type { Decision, Exit, Outcome } from './state.js';
 
 /** pino's levels. */
 const LEVELS = { info: 30, warn: 40, error: 50 } as const;
@@ -115,26 +115,26 @@ function levelOf(decision: Decision): keyof typeof LEVELS {
     case 'refused':
     case 'kill':
     case 'replacement-failed':
+    case 'no-control':
       return 'warn';
     default:
       return 'info';
   }
 }
 
-/** How a process ended, in words. */
-export function describeOutcome(outcome: {
-  exitCode: number | null;
-  signal: NodeJS.Signals | null;
-  coreDumped: boolean;
-  outOfMemory: boolean;
-}): string {
-  if (outcome.signal === null) return `exited with code ${outcome.exitCode}`;
-  const why = outcome.outOfMemory
-    ? ' for want of memory'
-    : outcome.coreDumped
-      ? ' (core dumped)'
-      : '';
-  return `was killed by ${outcome.signal}${why}`;
+/** How a process ended, and why: `exited with code 3: Error: no database`. */
+export function describeExit(exit: Exit): string {
+  const { cause, error } = exit;
+  const told = cause === 'itself' ? '' : ` (${cause})`;
+  // Of an error with its stack, what it is.
+  const why = error === undefined ? '' : `: ${error.split('\n', 1)[0]}`;
+  return `${describeOutcome(exit)}${told}${why}`;
+}
+
+function describeOutcome({ exitCode, signal, coreDumped, outOfMemory }: Outcome): string {
+  if (outOfMemory) return 'out of memory';
+  if (signal === null) return `exited with code ${exitCode}`;
+  return `killed by ${signal}${coreDumped ? ', core dumped' : ''}`;
 }
 
 function sentence(decision: Decision): string {
@@ -144,7 +144,7 @@ function sentence(decision: Decision): string {
     case 'ready':
       return `worker ${decision.worker} is ready after ${decision.after} ms`;
     case 'exit':
-      return `worker ${decision.worker} ${describeOutcome(decision)} after ${decision.uptime} ms`;
+      return `worker ${decision.worker} ended after ${decision.uptime} ms: ${describeExit(decision)}`;
     case 'backoff':
       return `worker ${decision.worker} failed ${decision.failures} times; starting again in ${decision.delay} ms`;
     case 'refused':
@@ -165,6 +165,8 @@ function sentence(decision: Decision): string {
       return 'all workers were replaced';
     case 'scale':
       return `from ${decision.from} to ${decision.to} workers`;
+    case 'no-control':
+      return `nobody can ask how the workers are: ${decision.error}`;
     case 'give-up':
       return `worker ${decision.worker} failed ${decision.failures} times: giving up with code ${decision.code}`;
     case 'stop':

@@ -64,7 +64,10 @@ export interface SuperviseOptions {
   lifetimeJitter?: number;
   /** Exit code of the supervisor when it gives up, 1 to 255. Default 1. */
   onGiveUp?: number;
-  /** Path of the control socket. Default: there is none. */
+  /**
+   * Path of the control socket. Default: the one that `doublefork start` offers in the environment,
+   * `$DOUBLEFORK_CONTROL`; else there is none.
+   */
   control?: string;
   /** Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. */
   log?: string;
@@ -78,7 +81,8 @@ export interface Plan {
   limits: Limits;
   /** Whether a worker pings by itself. */
   automaticPing: boolean;
-  control: string | undefined;
+  /** Offered: it can be done without. */
+  control: { path: string; offered: boolean } | undefined;
   log: { kind: 'stderr' } | { kind: 'none' } | { kind: 'file'; path: string };
   exec: readonly string[] | undefined;
 }
@@ -87,6 +91,8 @@ export interface Plan {
 export interface Surroundings {
   cwd: string;
   path: string;
+  /** Where a control socket may be; empty: nowhere. */
+  control: string;
   /** Whether somebody waits to hear that this program is ready. */
   awaited: boolean;
 }
@@ -165,7 +171,7 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
       giveUpCode: integer(options.onGiveUp ?? 1, 'options.onGiveUp', 1, 255),
     },
     automaticPing: watchdog.automatic,
-    control: options.control === undefined ? undefined : controlPath(options.control, surroundings),
+    control: controlOf(options.control, surroundings),
     log: logOf(options.log ?? 'stderr', surroundings),
     exec: options.exec && command(options.exec, surroundings),
   };
@@ -231,12 +237,13 @@ function watchdogOf(value: NonNullable<SuperviseOptions['watchdog']>): {
 /** What fits into the address of a unix socket. */
 const LONGEST_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
 
-function controlPath(value: string, { cwd }: Surroundings): string {
+function controlOf(value: string | undefined, { cwd, control }: Surroundings): Plan['control'] {
+  if (value === undefined) return control === '' ? undefined : { path: control, offered: true };
   const path = resolve(cwd, text(value, 'options.control'));
   if (value === '' || Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
     throw outOfRange('options.control', `a path of at most ${LONGEST_SOCKET_PATH} bytes`, path);
   }
-  return path;
+  return { path, offered: false };
 }
 
 function logOf(value: string, { cwd }: Surroundings): Plan['log'] {

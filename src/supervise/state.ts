@@ -124,11 +124,22 @@ export type Action =
   | { type: 'announce' }
   | { type: 'exit'; code: number };
 
+/** The end of a process. */
+export interface Exit extends Outcome {
+  event: 'exit';
+  worker: number;
+  pid: number;
+  uptime: number;
+  cause: Cause | 'itself';
+  /** What it has told of why, if it has. */
+  error?: string;
+}
+
 /** What is worth a line in the log. */
 export type Decision =
   | { event: 'start'; worker: number; pid: number; generation: number }
   | { event: 'ready'; worker: number; pid: number; after: number }
-  | ({ event: 'exit'; worker: number; pid: number; uptime: number; cause: string } & Outcome)
+  | Exit
   | { event: 'backoff'; worker: number; delay: number; failures: number }
   | { event: 'refused'; worker: number; code: string }
   | { event: 'done'; worker: number; restarts: number }
@@ -142,5 +153,7 @@ export type Decision =
   | { event: 'give-up'; worker: number; failures: number; code: number }
   | { event: 'stop'; by: string }
   | { event: 'stopped'; code: number }
+  /** There is no control socket where one was offered. */
+  | { event: 'no-control'; error: string }
   /** The supervisor itself. */
   | { event: 'failed'; error: string };

@@ -1,6 +1,5 @@
 // What a supervisor answers when it is asked how things are.
 
-import { describeOutcome } from './decisions.js';
 import { processorTime, residentMemory } from './proc.js';
 import type { Slot, State } from './state.js';
 
@@ -14,7 +13,7 @@ export interface WorkerStatus {
   generation: number;
   rss: number | null;
   cpu: number | null;
-  /** How its last process ended. */
+  /** How its last process ended, and why. */
   lastExit: string | null;
   /** What it says that it does. */
   status: string | null;
@@ -31,24 +30,27 @@ export interface SupervisorStatus {
   workers: WorkerStatus[];
 }
 
-export function statusOf(
-  state: State,
-  now: number,
-  since: number,
-  texts: ReadonlyMap<number, string>,
-): SupervisorStatus {
+/** What is known of the workers beside the state. */
+export interface Words {
+  /** What processes say that they do, by pid. */
+  texts: ReadonlyMap<number, string>;
+  /** How the last process of each worker ended, by its id. */
+  exits: ReadonlyMap<number, string>;
+}
+
+export function statusOf(state: State, now: number, since: number, words: Words): SupervisorStatus {
   return {
     pid: process.pid,
     phase: state.phase,
     uptime: Math.round(now - since),
     restarts: state.restarts,
     rss: residentMemory(process.pid) ?? null,
-    workers: state.slots.map((slot) => workerStatus(slot, now, texts)),
+    workers: state.slots.map((slot) => workerStatus(slot, now, words)),
   };
 }
 
-function workerStatus(slot: Slot, now: number, texts: ReadonlyMap<number, string>): WorkerStatus {
-  const { id, restarts, generation, lastExit, lives } = slot;
+function workerStatus(slot: Slot, now: number, { texts, exits }: Words): WorkerStatus {
+  const { id, restarts, generation, lives } = slot;
   const life = lives.find(({ role }) => role === 'main') ?? lives[0];
   const pid = life?.pid ?? null;
   return {
@@ -60,7 +62,7 @@ function workerStatus(slot: Slot, now: number, texts: ReadonlyMap<number, string
     generation,
     rss: pid === null ? null : (residentMemory(pid) ?? null),
     cpu: pid === null ? null : (processorTime(pid) ?? null),
-    lastExit: lastExit === undefined ? null : describeOutcome(lastExit),
+    lastExit: exits.get(id) ?? null,
     status: pid === null ? null : (texts.get(pid) ?? null),
     startsIn: Number.isFinite(slot.startAt) ? Math.max(0, Math.round(slot.startAt - now)) : null,
   };

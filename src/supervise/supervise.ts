@@ -1,6 +1,7 @@
 // supervise(): one program, a supervisor and its workers.
 
 import { constants } from 'node:os';
+import { CONTROL_VARIABLE } from '../control/folders.js';
 import { stayInForeground } from '../detach/daemonize.js';
 import { addon } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
@@ -24,10 +25,14 @@ export function supervise(options: SuperviseOptions = {}): Worker {
   const plan = planFor(options, {
     cwd: process.cwd(),
     path: process.env.PATH ?? '',
+    control: process.env[CONTROL_VARIABLE] ?? '',
     awaited: upstream.awaited,
   });
   refuseChildren();
-  const { identity, link } = new Supervisor(plan, upstream).run();
+  const supervisor = new Supervisor(plan, upstream);
+  // For this one alone, not for what the workers start.
+  delete process.env[CONTROL_VARIABLE];
+  const { identity, link } = supervisor.run();
   const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
   const worker = new Worker(identity, link, { stopSignal: plan.limits.stopSignal, pingEvery });
   upstream.handOver(worker);

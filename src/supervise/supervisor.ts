@@ -18,14 +18,14 @@ import {
 } from '../posix/process.js';
 import { SIG_SETMASK, setSignalDisposition, sigprocmask } from '../posix/signal.js';
 import { type Client, ControlSocket, parseRequest } from './control.js';
-import { Journal } from './decisions.js';
+import { describeExit, Journal } from './decisions.js';
 import { Families, killQuietly } from './family.js';
 import { blockSignals, Inbox } from './inbox.js';
 import { type LinkReader, type LinkWriter, openLink } from './link.js';
 import type { Plan } from './options.js';
 import { decide, initial, nextDeadline } from './policy.js';
 import { outOfMemoryKills, residentMemory } from './proc.js';
-import type { Action, Decision, Event, Outcome, State } from './state.js';
+import type { Action, Decision, Event, Exit, Outcome, State } from './state.js';
 import { statusOf } from './status.js';
 import type { Upstream } from './upstream.js';
 import type { Identity } from './worker.js';
@@ -74,6 +74,8 @@ export class Supervisor {
   /** What workers say that they do, and why they ended. */
   readonly #texts = new Map<number, string>();
   readonly #errors = new Map<number, string>();
+  /** How the last process of each worker ended. */
+  readonly #exits = new Map<number, string>();
   #lastError: string | undefined;
   readonly #queue: Event[] = [];
   readonly #collectGarbage = garbageCollector();
@@ -95,7 +97,7 @@ export class Supervisor {
     this.#state = initial(plan.limits);
     this.#journal = new Journal(plan.log);
     try {
-      this.#control = plan.control === undefined ? undefined : new ControlSocket(plan.control);
+      this.#control = this.#openControl();
       this.#inbox = new Inbox(SIGNALS);
     } catch (error) {
       this.#control?.[Symbol.dispose]();
@@ -105,6 +107,19 @@ export class Supervisor {
     setFlagsFromString(`${YOUNG_GROWTH}=1`);
     if (plan.limits.memoryLimit > 0) this.#nextSample = this.#since + MEMORY_INTERVAL;
     if (upstream.pingEvery > 0) this.#nextPing = this.#since;
+  }
+
+  /** One that was offered and cannot be had, as when another supervisor has it, need not be. */
+  #openControl(): ControlSocket | undefined {
+    const { control } = this.#plan;
+    if (control === undefined) return undefined;
+    try {
+      return new ControlSocket(control.path);
+    } catch (error) {
+      if (!control.offered) throw error;
+      this.#journal.tell({ event: 'no-control', error: (error as Error).message });
+      return undefined;
+    }
   }
 
   /**
@@ -281,7 +296,8 @@ export class Supervisor {
       }
       switch (request.command) {
         case 'status': {
-          const status = statusOf(this.#state, now, this.#since, this.#texts);
+          const words = { texts: this.#texts, exits: this.#exits };
+          const status = statusOf(this.#state, now, this.#since, words);
           client.send(JSON.stringify({ ok: true, ...status }));
           break;
         }
@@ -350,18 +366,20 @@ export class Supervisor {
 
   #tell(decision: Decision): void {
     if (decision.event === 'stop') this.#stopped = true;
-    let told: Decision & { error?: string } = decision;
-    if (decision.event === 'exit') {
-      const error = this.#errors.get(decision.pid);
-      this.#errors.delete(decision.pid);
-      if (error !== undefined) {
-        this.#lastError = error;
-        told = { ...decision, error };
-      }
-    }
+    const told = decision.event === 'exit' ? this.#explained(decision) : decision;
     const line = this.#journal.tell(told);
     for (const client of this.#control?.clients ?? []) if (client.follows) client.send(line);
     this.#answerReload(decision);
+  }
+
+  /** An exit with what the worker has told of it. */
+  #explained(exit: Exit): Exit {
+    const error = this.#errors.get(exit.pid);
+    this.#errors.delete(exit.pid);
+    this.#lastError = error ?? this.#lastError;
+    const told = error === undefined ? exit : { ...exit, error };
+    this.#exits.set(exit.worker, describeExit(told));
+    return told;
   }
 
   #fork(identity: Identity): Born | undefined {
