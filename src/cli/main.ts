@@ -23,7 +23,12 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./reload.js'),
   },
   signal: { summary: 'send a signal or a command to a daemon', load: () => import('./signal.js') },
-  status: { summary: 'say whether a daemon runs', load: () => import('./status.js') },
+  scale: { summary: 'have a supervisor run so many workers', load: () => import('./scale.js') },
+  status: {
+    summary: 'say whether a daemon runs, and how its workers are',
+    load: () => import('./status.js'),
+  },
+  top: { summary: 'show a supervisor’s workers, again and again', load: () => import('./top.js') },
   list: { summary: 'list all daemons that are known here', load: () => import('./list.js') },
   logs: { summary: 'print the end of a daemon’s log', load: () => import('./logs.js') },
   doctor: {

@@ -63,6 +63,11 @@ const DESCRIPTION = [
   '',
   'A daemon is known by its name. stop, status and the others signal only the process that has the',
   'pidfile locked, never one that was given its pid later.',
+  '',
+  'Of a program that calls supervise(), status and top show a line for each worker: pid, state, uptime,',
+  'restarts, resident memory, CPU and how its last process ended. CPU is in percent of one processor:',
+  'the mean since the start of the worker, in top after the first table the mean since the one before.',
+  'They ask on the control socket whose path start gives the program in DOUBLEFORK_CONTROL.',
 ];
 
 const EXIT_STATUS = [
@@ -80,6 +85,7 @@ const FILES = [
     '/run/doublefork',
     'Pidfiles of root; else $XDG_RUNTIME_DIR/doublefork. $RUNTIME_DIRECTORY goes first.',
   ],
+  ['/run/doublefork/NAME.d/control', 'The control socket of a daemon that is a supervisor.'],
   [
     '/var/log/doublefork',
     'Logs of root; else $XDG_STATE_HOME/doublefork, by default ~/.local/state/doublefork.',
@@ -94,6 +100,7 @@ const EXAMPLES = [
   "doublefork start --name web -- nginx -g 'daemon off;'",
   'doublefork status web',
   'doublefork logs -f web',
+  'doublefork top web',
   'doublefork reload web',
   'doublefork stop web',
 ];

@@ -38,9 +38,34 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => line(row).trimEnd()).join('\n');
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the codes of colours
+const PIECES = /\x1b\[\d+m|./gu;
+
+/** What takes two columns of a terminal: of Unicode's East Asian Width, what is wide throughout. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
+
+function widthOf(piece: string): number {
+  if (piece.startsWith('\x1b') || /\p{Mn}/u.test(piece)) return 0;
+  return WIDE.test(piece) ? 2 : 1;
+}
+
 function width(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the codes of colours
-  return [...text.replace(/\x1b\[\d+m/g, '')].length;
+  return (text.match(PIECES) ?? []).reduce((sum, piece) => sum + widthOf(piece), 0);
+}
+
+/** A line with what does not fit into so many columns cut off; colours end where they would. */
+export function cut(text: string, columns: number): string {
+  let room = columns;
+  return text.replace(PIECES, (piece) => {
+    room -= widthOf(piece);
+    return room < 0 && widthOf(piece) > 0 ? '' : piece;
+  });
+}
+
+/** Words of somebody else's, in one line and without what a terminal would obey. */
+export function clean(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').trim();
 }
 
 /** `3 s`, `5 min`, `2 h 10 min`, `3 d 4 h`: two units at most. */

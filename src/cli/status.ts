@@ -1,25 +1,109 @@
 // doublefork status [names...]: exits with the code that LSB gives it.
 
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { printJson } from './output.js';
-import { describe, printTable } from './summary.js';
-import { declareTargets, subjects, type TargetOptions } from './targets.js';
+import colors from 'picocolors';
+import type { Target } from '../control/target.js';
+import type { SupervisorStatus } from '../supervise/status.js';
+import { print, printJson } from './output.js';
+import { describe, printTable, type Summary } from './summary.js';
+import {
+  asking,
+  type Control,
+  controlOf,
+  declareSupervisors,
+  isNobody,
+  type SupervisorOptions,
+} from './supervisor.js';
+import { subjects } from './targets.js';
+import { headline, workerTable } from './workers.js';
+
+/** A daemon, and its workers if it is a supervisor. */
+interface Report extends Summary {
+  /** null: it is none, or has not answered. */
+  supervisor: SupervisorStatus | null;
+  /** Why it has not answered; null: it has, or it is none. */
+  problem: string | null;
+}
 
 export function declare(command: Command): void {
-  declareTargets(command)
+  declareSupervisors(command)
     .option('--json', 'in JSON')
     .addHelpText(
       'after',
-      '\nExit codes: 0 running, 1 dead with a pidfile, 3 not running, 4 unknown.',
+      '\nOf workers, CPU is the mean since their start.\nExit codes: 0 running, 1 dead with a pidfile, 3 not running, 4 unknown.',
     )
     .action(status);
 }
 
-async function status(names: string[], options: TargetOptions & { json?: boolean }): Promise<void> {
-  const summaries = (await subjects(names, options)).map(({ label, target }) =>
-    describe(label, target),
-  );
-  if (options.json) printJson(summaries);
-  else printTable(summaries);
-  process.exitCode = Math.max(...summaries.map(({ code }) => code));
+async function status(
+  names: string[],
+  options: SupervisorOptions & { json?: boolean },
+): Promise<void> {
+  const { control, json } = options;
+  const reports =
+    control === undefined
+      ? await Promise.all((await subjects(names, options)).map(ofDaemon))
+      : [await ofSocket({ label: control, path: control })];
+  if (json) printJson(reports);
+  else {
+    if (control === undefined) printTable(reports);
+    for (const { name, supervisor, problem } of reports) {
+      if (problem !== null) print(colors.yellow(problem));
+      if (supervisor === null) continue;
+      if (control === undefined) print('');
+      print(`${headline(name, supervisor)}\n${workerTable(supervisor)}`);
+    }
+  }
+  process.exitCode = Math.max(...reports.map(({ code }) => code));
+}
+
+async function ofDaemon({ label, target }: { label: string; target: Target }): Promise<Report> {
+  const summary = describe(label, target);
+  const path = controlOf(target);
+  // Most daemons are no supervisors.
+  const { supervisor, problem, nobody } =
+    path === undefined || !existsSync(path) ? NOBODY : await ask({ label, path });
+  return { ...summary, supervisor, problem: nobody ? null : problem };
+}
+
+/** A supervisor of which nothing is known but what it says itself. */
+async function ofSocket(control: Control): Promise<Report> {
+  const { supervisor, problem, nobody } = await ask(control);
+  const [status, code] =
+    supervisor !== null
+      ? (['running', 0] as const)
+      : nobody
+        ? (['stopped', 3] as const)
+        : (['unknown', 4] as const);
+  return {
+    name: control.label,
+    status,
+    code,
+    pid: supervisor?.pid ?? null,
+    uptime: supervisor?.uptime ?? null,
+    memory: supervisor?.rss ?? null,
+    pidfile: null,
+    log: null,
+    command: null,
+    reason: problem ?? 'it has answered',
+    supervisor,
+    problem,
+  };
+}
+
+interface Asked extends Pick<Report, 'supervisor' | 'problem'> {
+  /** Nobody listens there. */
+  nobody: boolean;
+}
+
+const NOBODY: Asked = { supervisor: null, problem: null, nobody: true };
+
+async function ask(control: Control): Promise<Asked> {
+  try {
+    const supervisor = await asking(control, (client) => client.status());
+    return { supervisor, problem: null, nobody: false };
+  } catch (error) {
+    return { supervisor: null, problem: (error as Error).message, nobody: isNobody(error) };
+  }
 }

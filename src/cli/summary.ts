@@ -16,7 +16,8 @@ export interface Summary {
   uptime: number | null;
   /** Resident memory, in bytes. */
   memory: number | null;
-  pidfile: string;
+  /** null: there is none, or it is not known. */
+  pidfile: string | null;
   log: string | null;
   command: string[] | null;
   reason: string;

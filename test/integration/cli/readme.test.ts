@@ -35,3 +35,14 @@ test('the manual page is what the command declares', async () => {
   const { stdout } = await new Place().run('manual');
   expect(readFileSync(join(root, 'docs/doublefork.1'), 'utf8')).toBe(stdout);
 });
+
+test('each command is in the table of its page', async () => {
+  const { stdout } = await new Place().run('--help');
+  const names = [...stdout.split('Commands:')[1]!.matchAll(/^ {2}([a-z]+) /gm)].map(
+    ([, name]) => name,
+  );
+  expect(names).toContain('top');
+  const page = readFileSync(join(root, 'docs/command.md'), 'utf8');
+  for (const name of names)
+    if (name !== 'help') expect(page).toMatch(new RegExp(`^\\| \`${name}\\b`, 'm'));
+});
