@@ -12,7 +12,8 @@ export class Readiness implements Disposable {
   #uncaught: unknown;
   #delegate: { ready(): void; explain(reason: unknown): void } | undefined;
 
-  constructor(fd: number) {
+  /** @param fd none if somebody else has given the word, see {@link delegate} */
+  constructor(fd?: number) {
     this.#fd = fd;
   }
 
@@ -42,12 +43,11 @@ export class Readiness implements Disposable {
   };
 
   /**
-   * In a copy of the daemon that is not the one to speak to the launcher: closes its end, and has the
-   * word go to somebody else.
+   * In a worker, which is not the one to speak to the launcher: closes its end, and has the word go to
+   * the supervisor. That waits for each worker, whether or not the launcher still does.
    */
   delegate(to: { ready(): void; explain(reason: unknown): void }): void {
-    if (this.#fd === undefined) return;
-    this.#release();
+    if (this.#fd !== undefined) this.#release();
     this.#delegate = to;
   }
 

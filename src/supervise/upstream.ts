@@ -84,8 +84,9 @@ class WorkerUpstream implements Upstream {
 
   reopenLogs(): void {}
 
-  handOver(): void {
+  handOver(worker: Worker): void {
     this.#worker[Symbol.dispose]();
+    currentDaemon()?.readiness?.delegate(worker);
   }
 }
 
