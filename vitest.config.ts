@@ -3,11 +3,14 @@ import { defineConfig } from 'vitest/config';
 
 /** A build without the fork engine, as on musl and macOS, has nothing to test there. */
 const { supported } = forkSupport();
-const FORK_ONLY = ['test/integration/{fork,supervise}/**', 'test/differential/**'];
+const FORK_ONLY = ['test/integration/fork/**', 'test/differential/**'];
 if (!supported) console.log(`Not tested, for want of the fork engine: ${FORK_ONLY.join(', ')}`);
 
 /** Files that hold for both engines. */
-const SHARED = ['test/integration/daemonize/**/*.test.ts'];
+const SHARED = [
+  'test/integration/daemonize/**/*.test.ts',
+  'test/integration/supervise/{restart,stop,control}.test.ts',
+];
 
 export default defineConfig({
   test: {

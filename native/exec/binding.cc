@@ -1,4 +1,4 @@
-// The exec engine's face to JavaScript: launch.
+// The exec engine's face to JavaScript: launch, spawn.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,8 +39,8 @@ bool StartsWith(const char* text, const std::string& start) {
   return strncmp(text, start.c_str(), start.size()) == 0;
 }
 
-// What the process has now, byte for byte, with the stage, and with LISTEN_PID (sd_listen_fds(3))
-// naming the new process where it named this one.
+// What the process has now, byte for byte, with the stage if there is one, and with LISTEN_PID
+// (sd_listen_fds(3)) naming the new process where it named this one.
 void FillEnvironment(Image& image, const std::string& variable, const std::string& stage) {
   const std::string stage_name = variable + "=";
   const std::string listen_name = "LISTEN_PID=";
@@ -53,7 +53,7 @@ void FillEnvironment(Image& image, const std::string& variable, const std::strin
       image.environment.push_back(*entry);
     }
   }
-  image.with_pid.push_back(stage_name + stage + ":");
+  if (!stage.empty()) image.with_pid.push_back(stage_name + stage + ":");
 }
 
 Napi::Value Refusal(Napi::Env env, const Failure& failure) {
@@ -66,13 +66,30 @@ Napi::Value Refusal(Napi::Env env, const Failure& failure) {
 
 // The word's descriptor and the pipe's inode, so that a variable left over from elsewhere cannot
 // make the new image write into something else.
-std::string Stage(int word, const std::string& descriptors) {
+std::string Stage(int word, const std::string& rest) {
   struct stat pipe = {};
   fstat(word, &pipe);
-  return std::to_string(pipe.st_ino) + ":" + std::to_string(word) + ":" + descriptors;
+  return std::to_string(pipe.st_ino) + ":" + std::to_string(word) + ":" + rest;
 }
 
-// launch({ path, argv, variable, ... }, readyTimeoutMs), see LaunchRequest in src/posix/addon.ts ->
+// From an ImageRequest in src/posix/addon.ts. `word`: the pipe on which it speaks to this process.
+Image ImageOf(const Napi::Object& request, int word) {
+  Image image;
+  image.path = request.Get("path").As<Napi::String>();
+  image.cwd = request.Get("cwd").As<Napi::String>();
+  image.arguments = List<std::string>(request.Get("argv"));
+  image.kept = List<int>(request.Get("kept"));
+  image.silent = List<int>(request.Get("silent"));
+  image.closed = List<int>(request.Get("closed"));
+  image.null = request.Get("nothing").As<Napi::Number>();
+  const std::string stage = request.Get("stage").As<Napi::String>();
+  if (!stage.empty()) image.kept.push_back(word);
+  FillEnvironment(image, request.Get("variable").As<Napi::String>(),
+                  stage.empty() ? stage : Stage(word, stage));
+  return image;
+}
+
+// launch({ path, argv, stage, ... }, readyTimeoutMs), see LaunchRequest in src/posix/addon.ts ->
 // a refusal [-errno, sentence, function], or nothing ever: the launcher waits and exits.
 Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   const Napi::Object request = info[0].As<Napi::Object>();
@@ -84,19 +101,8 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   }
   launcher.CatchSignals();
 
-  Image image;
+  Image image = ImageOf(request, launcher.word_descriptor());
   image.confinement = Confinement(request.Get("confinement"));
-  image.path = request.Get("path").As<Napi::String>();
-  image.cwd = request.Get("cwd").As<Napi::String>();
-  image.arguments = List<std::string>(request.Get("argv"));
-  image.kept = List<int>(request.Get("kept"));
-  image.kept.push_back(launcher.word_descriptor());
-  image.silent = List<int>(request.Get("silent"));
-  image.closed = List<int>(request.Get("closed"));
-  image.null = request.Get("nothing").As<Napi::Number>();
-  FillEnvironment(image, request.Get("variable").As<Napi::String>(),
-                  Stage(launcher.word_descriptor(), request.Get("descriptors").As<Napi::String>()));
-
   const std::vector<int> released = List<int>(request.Get("released"));
   const pid_t daemon = Launch(image, failure);
   if (daemon < 0) return Refusal(info.Env(), failure);
@@ -104,10 +110,24 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   launcher.Await(daemon, info[1].As<Napi::Number>());
 }
 
+// spawn(request, word) -> the new process's id, or [-errno, sentence, function, id], where the id
+// of one that could not become the image is above 0.
+Napi::Value SpawnBinding(const Napi::CallbackInfo& info) {
+  Failure failure;
+  Image image = ImageOf(info[0].As<Napi::Object>(), info[1].As<Napi::Number>());
+  const pid_t pid = Spawn(image, failure);
+  if (failure.error == 0) return Napi::Number::New(info.Env(), pid);
+  Napi::Array refusal = Refusal(info.Env(), failure).As<Napi::Array>();
+  refusal.Set(3u, pid);
+  return refusal;
+}
+
 }  // namespace
 
 void ExportExec(Napi::Object exports) {
-  exports.Set("launch", Napi::Function::New(exports.Env(), LaunchBinding, "launch"));
+  const Napi::Env env = exports.Env();
+  exports.Set("launch", Napi::Function::New(env, LaunchBinding, "launch"));
+  exports.Set("spawn", Napi::Function::New(env, SpawnBinding, "spawn"));
 }
 
 }  // namespace doublefork

@@ -1,4 +1,4 @@
-// fork, setsid, fork, execve: daemon(7), steps 5 to 8.
+// fork, setsid, fork, execve: daemon(7), steps 5 to 8; and fork, execve for a worker.
 //
 // Between fork and execve only async-signal-safe calls: of all threads only the caller's is there,
 // and the locks that others held stay locked.
@@ -9,12 +9,16 @@
 #include <signal.h>
 #include <sys/wait.h>
 #ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 #include <unistd.h>
 
 namespace doublefork {
 namespace {
+
+// Exit code where there is no other image, as a shell has it.
+constexpr int kNotRun = 127;
 
 // Digits of a process id, and the NUL behind them.
 constexpr size_t kPidRoom = 12;
@@ -137,7 +141,7 @@ struct Vectors {
   std::vector<char*> pid_slots;
 };
 
-[[noreturn]] void RunDaemon(const Image& image, const Vectors& vectors, Report& report) {
+[[noreturn]] void RunImage(const Image& image, const Vectors& vectors, Report& report) {
   for (char* slot : vectors.pid_slots) WriteNumber(slot, getpid());
   ResetSignals();
   ArrangeDescriptors(image);
@@ -151,7 +155,7 @@ struct Vectors {
     word.failure.Set(errno, "execve");
   }
   report.Send(word);
-  _exit(1);
+  _exit(kNotRun);
 }
 
 [[noreturn]] void RunIntermediate(const Image& image, const Vectors& vectors, Report& report) {
@@ -159,13 +163,25 @@ struct Vectors {
   if (setsid() < 0) {
     word.failure.Set(errno, "setsid");
   } else if ((word.daemon = fork()) == 0) {
-    RunDaemon(image, vectors, report);
+    RunImage(image, vectors, report);
   } else if (word.daemon < 0) {
     word.daemon = 0;
     word.failure.Set(errno, "fork");
   }
   report.Send(word);
   _exit(0);
+}
+
+// A worker must not outlive its supervisor, however that ends; execve keeps the wish.
+[[noreturn]] void RunWorker(pid_t supervisor, const Image& image, const Vectors& vectors,
+                            Report& report) {
+  setpgid(0, 0);
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+  // It may have ended before that.
+  if (getppid() != supervisor) _exit(1);
+  RunImage(image, vectors, report);
 }
 
 void Reap(pid_t pid) {
@@ -202,6 +218,23 @@ pid_t Launch(Image& image, Failure& failure) {
   if (word.daemon != 0) Reap(word.daemon);
   failure = word.failure;
   return -1;
+}
+
+pid_t Spawn(Image& image, Failure& failure) {
+  const Vectors vectors(image);
+  Report report(failure);
+  if (failure.error != 0) return -1;
+  const pid_t supervisor = getpid();
+  const pid_t worker = fork();
+  if (worker < 0) {
+    failure.Set(errno, "fork");
+    return -1;
+  }
+  if (worker == 0) RunWorker(supervisor, image, vectors, report);
+  Word word;
+  report.Receive(word);
+  failure = word.failure;
+  return worker;
 }
 
 }  // namespace doublefork

@@ -1,5 +1,5 @@
-// The second way to make a daemon: fork, setsid, fork, execve. A fresh image runs the program from
-// its start until the call that made it is reached again.
+// The second way to make a daemon: fork, setsid, fork, execve; and a worker: fork, execve. A fresh
+// image runs the program from its start until the call that made it is reached again.
 #ifndef DOUBLEFORK_EXEC_EXEC_H_
 #define DOUBLEFORK_EXEC_EXEC_H_
 
@@ -32,6 +32,11 @@ struct Image {
 
 // The new process's id, or -1 with the reason, and then nothing of it is left.
 pid_t Launch(Image& image, Failure& failure);
+
+// A child of this process, with a process group of its own, that ends when this one does (Linux).
+// Its id, or -1 with the reason. With both it could not become the image: it has ended, and is to
+// be reaped. Blocks signals before: until the execve their handlers would run in the child.
+pid_t Spawn(Image& image, Failure& failure);
 
 }  // namespace doublefork
 

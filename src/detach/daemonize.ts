@@ -17,7 +17,7 @@ import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } 
 import { describe, Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
-import { type Stage, takeStage } from './stage.js';
+import { arriveAt, pass, type Stage } from './stage.js';
 import { replaceStreams } from './streams.js';
 
 let daemonized = false;
@@ -47,13 +47,24 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
       },
     );
   }
-  const stage = takeStage();
-  const daemon = stage === undefined ? start(options) : arrive(options, stage);
+  const arrival = arriveAt('daemonize');
+  const daemon =
+    arrival === undefined
+      ? start(options)
+      : arrival.stage === undefined
+        ? comeBy(options, arrival.step.detached)
+        : arrive(options, arrival.stage);
   daemonized = true;
   return daemon;
 }
 
 function start(options: DaemonizeOptions): Daemon {
+  const daemon = begin(options);
+  pass({ call: 'daemonize', detached: daemon.detached });
+  return daemon;
+}
+
+function begin(options: DaemonizeOptions): Daemon {
   const plan = planFor(options, surroundings());
   if (plan.cwd !== undefined) checkDirectory(join(plan.chroot ?? '/', plan.cwd));
   return plan.detach ? inBackground(plan) : inForeground(plan);
@@ -99,6 +110,21 @@ function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
     launcher: process.pid,
     descriptors: openDescriptors(),
   });
+}
+
+/**
+ * A worker's new image, on its way to supervise(). What this call does the supervisor has done, and
+ * execve(2) has passed on; but for the folder, which is where the program was started, and what Node
+ * does when it starts. The pidfile is the supervisor's.
+ */
+function comeBy(options: DaemonizeOptions, detached: boolean): Daemon {
+  const plan = planFor({ ...options, detach: detached ? 'always' : 'never' }, surroundings());
+  lowerLimits(plan.limits);
+  moveIn(plan);
+  const whom = detached
+    ? { readiness: new Readiness() }
+    : { manager: ServiceManager.from(process.env) };
+  return new Daemon({ detached, ...whom, pidfile: undefined }, plan);
 }
 
 /** What the daemon has from the process that made it. */
@@ -178,7 +204,7 @@ function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Fil
 /** What {@link openFiles} of the launcher has opened. */
 function handedOver(plan: Plan, stage: Stage): Files {
   const pidfile =
-    plan.pidfile === undefined || stage.pidfile === undefined
+    plan.pidfile === undefined || stage.pidfile === null
       ? undefined
       : Pidfile.adopt(stage.pidfile.fd, plan.pidfile.file, {
           created: stage.pidfile.created,
@@ -212,10 +238,15 @@ function surroundings(): Surroundings {
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */
 function setUp(plan: Plan, redirection: Redirection): ReadonlySet<number> {
-  if (plan.umask !== undefined) process.umask(plan.umask);
-  if (plan.cwd !== undefined) process.chdir(plan.cwd);
+  moveIn(plan);
   const terminals = replaceStreams(plan.stdio.map(({ kind }) => kind !== 'keep'));
   redirection.apply();
+  return terminals;
+}
+
+function moveIn(plan: Plan): void {
+  if (plan.umask !== undefined) process.umask(plan.umask);
+  if (plan.cwd !== undefined) process.chdir(plan.cwd);
   if (plan.keepEnv !== undefined) {
     for (const name of Object.keys(process.env)) {
       if (!plan.keepEnv.has(name)) delete process.env[name];
@@ -226,7 +257,6 @@ function setUp(plan: Plan, redirection: Redirection): ReadonlySet<number> {
     else process.env[name] = value;
   }
   if (plan.title !== undefined) process.title = plan.title;
-  return terminals;
 }
 
 function checkDirectory(path: string): void {

@@ -1,6 +1,7 @@
 // The two ways to make a daemon, behind one face. What comes before and after is the same for both,
 // and written in daemonize.ts.
 
+import { openListeners } from '../listen/listen.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
@@ -10,7 +11,7 @@ import { checkImage, forNewImage } from './confinement.js';
 import { sameImage } from './image.js';
 import type { Plan } from './options.js';
 import { openNull, type Redirection } from './redirect.js';
-import { format, VARIABLE } from './stage.js';
+import { tell, VARIABLE } from './stage.js';
 
 /** What the launcher has opened for the daemon. */
 export interface Files {
@@ -37,11 +38,15 @@ export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => num
 const fork: Engine = (plan, _files, { confinement }) =>
   detach(plan.quiesceTimeout, plan.readyTimeout, confinement);
 
-/** Runs the program again from its start; the daemon arrives in daemonize() with a {@link Stage}. */
+/** Runs the program again from its start; the daemon arrives in daemonize() with a Stage. */
 const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinement }) => {
-  const { path, argv, script, cwd } = sameImage();
+  const { path, argv, script, cwd } = sameImage('daemonize');
   if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
-  const handedOver = [...redirection.descriptors, pidfile?.handedOver];
+  const { stage, descriptors } = tell(
+    { call: 'daemonize', detached: true },
+    { stdio: redirection.descriptors, pidfile: pidfile?.handedOver },
+    openListeners(),
+  );
   const nothing = openNull();
   const [errno, sentence, call] = addon.launch(
     {
@@ -49,8 +54,8 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinemen
       argv,
       cwd: plan.chroot === undefined ? (cwd ?? '') : (cwd ?? process.cwd()),
       variable: VARIABLE,
-      descriptors: format(handedOver),
-      kept: [...kept, ...handedOver.flatMap((it) => it?.fd ?? [])],
+      stage,
+      kept: [...kept, ...descriptors],
       closed: [...closed],
       confinement: confinement && forNewImage(confinement),
       // The launcher has printed what the program prints before it calls daemonize(). Not so for

@@ -30,27 +30,28 @@ function workingDirectory(): string | undefined {
 
 /**
  * Node's own options, the program and its arguments, unchanged.
+ * @param call for whom, in the error
  * @throws ENOTSUP if the program came from a place that cannot be read again
  */
-export function sameImage(): Image {
+export function sameImage(call: 'daemonize' | 'supervise'): Image {
   return {
     path: process.execPath,
-    argv: [argv0, ...words()],
+    argv: [argv0, ...words(call)],
     script: argv[1] === undefined || isEvaluated() || isSingleExecutable() ? [] : [argv[1]],
     cwd: cwd === workingDirectory() ? undefined : cwd,
   };
 }
 
-function words(): string[] {
+function words(call: string): string[] {
   const { _eval: code } = process as { _eval?: string };
   // A single executable application holds its script; argv[1] is its own path once more.
   if (isSingleExecutable()) return argv.slice(2);
   if (code !== undefined) {
     const given = execArgv.some((option) => option === code || option.endsWith(`=${code}`));
-    if (!given) throw unrepeatable('its text came from standard input, which has been read');
+    if (!given) throw unrepeatable(call, 'its text came from standard input, which has been read');
     return [...execArgv, '--', ...argv.slice(1)];
   }
-  if (argv[1] === undefined) throw unrepeatable('there is no script: Node reads commands');
+  if (argv[1] === undefined) throw unrepeatable(call, 'there is no script: Node reads commands');
   return [...execArgv, ...argv.slice(1)];
 }
 
@@ -61,10 +62,10 @@ function isSingleExecutable(): boolean {
   return argv[1] === process.execPath && process.getBuiltinModule('node:sea')?.isSea() === true;
 }
 
-function unrepeatable(reason: string): Error {
+function unrepeatable(call: string, reason: string): Error {
   return posixError(
     -os.errno.ENOTSUP,
-    'daemonize',
+    call,
     undefined,
     `the exec engine cannot run this program again: ${reason}. Put it into a file`,
   );

@@ -49,15 +49,12 @@ export class Redirection implements Disposable {
   }
 
   /** What another process has opened, and handed over with its {@link descriptors}. */
-  static adopt(
-    stdio: readonly Target[],
-    handedOver: readonly (HandedOver | undefined)[],
-  ): Redirection {
+  static adopt(stdio: readonly Target[], handedOver: readonly (HandedOver | null)[]): Redirection {
     const redirection = new Redirection();
     for (const [fd, target] of stdio.entries()) {
       const source = handedOver[fd];
       redirection.#sources.push(source?.fd);
-      if (source !== undefined && target.kind === 'file' && fd !== 0) {
+      if (source && target.kind === 'file' && fd !== 0) {
         redirection.#note(source.fd, target, source.created);
       }
     }

@@ -1,9 +1,11 @@
-// How the exec engine's new image learns that it is the daemon: descriptors that it inherited, told
-// by one variable in its environment. It reads `inode:word:stdin:stdout:stderr:pidfile:pid`, see Stage;
-// the inode is that of the pipe to the launcher, a `+` marks a file that was created.
+// How the exec engine's new image learns what it is: descriptors that it inherited, told by one
+// variable in its environment. It reads `inode:word:{...}:pid`, see Stage; the inode is that of the
+// pipe `word`, and pid the one process that it is meant for.
 //
-// There is no counting of generations. The variable names the one process that it is meant for, so
-// in any other one, a child of that process for instance, it means nothing.
+// There is no counting of generations. In any other process, a child of that one for instance, the
+// variable means nothing. What it tells is the way: the calls of daemonize() and supervise() that had
+// returned in the process that made this image. The new image comes to the same calls, each of which
+// returns at once as it did there, and the last of them with what was handed over.
 
 import { fstatSync } from 'node:fs';
 import { setCloseOnExec } from '../posix/descriptor.js';
@@ -11,32 +13,80 @@ import type { HandedOver } from './redirect.js';
 
 export const VARIABLE = 'DOUBLEFORK_STAGE';
 
-/** What the launcher handed over. */
+/** A call that has returned, and as what. */
+export type Step =
+  | { call: 'daemonize'; detached: boolean }
+  | { call: 'supervise'; id: number; generation: number; restarts: number };
+
+type StepOf<C extends Step['call']> = Extract<Step, { call: C }>;
+
+/** What is handed over to the last call. */
 export interface Stage {
-  /** Where the launcher waits for the daemon's word. */
+  /** The pipe to the launcher, or to the supervisor. */
   word: number;
-  /** What to put onto fd 0-2, opened by the launcher; undefined: leave it. */
-  stdio: (HandedOver | undefined)[];
+  /** What to put onto fd 0-2; null: leave it. */
+  stdio: readonly (HandedOver | null)[];
   /** The locked pidfile, if there is one. */
-  pidfile: HandedOver | undefined;
+  pidfile: HandedOver | null;
 }
 
-/** The part of the variable that JavaScript knows before there is a new process. */
-export const format = (descriptors: readonly (HandedOver | undefined)[]): string =>
-  descriptors.map((it) => (it === undefined ? '' : `${it.fd}${it.created ? '+' : ''}`)).join(':');
-
-/** What the environment says, if it says it to this process and it is true. */
-function read(): Stage | undefined {
-  const match = /^(\d+):(\d+):((?:\d*\+?:){4})(\d+)$/.exec(process.env[VARIABLE] ?? '');
-  if (match === null) return undefined;
-  const [, inode, word, descriptors, pid] = match as unknown as [string, ...string[]];
-  if (Number(pid) !== process.pid || !isPipe(Number(word), Number(inode))) return undefined;
-  const [stdin, stdout, stderr, pidfile] = descriptors!.split(':').map(parse);
-  return { word: Number(word), stdio: [stdin, stdout, stderr], pidfile };
+interface Told extends Omit<Stage, 'word'> {
+  /** By name, the sockets of listen(). */
+  listeners: Record<string, number>;
+  steps: Step[];
 }
 
-function parse(text: string): HandedOver | undefined {
-  return text === '' ? undefined : { fd: Number.parseInt(text, 10), created: text.endsWith('+') };
+/** One for all copies of this module in a process: what one has taken is gone for the others. */
+interface Way {
+  /** The process that is on it; a fork of that is not. */
+  pid: number;
+  passed: Step[];
+  ahead: Step[];
+  stage: Stage | undefined;
+  listeners: Map<string, number>;
+  /** Descriptors that came with the stage. */
+  descriptors: ReadonlySet<number>;
+}
+
+const registry = globalThis as { [key: symbol]: Way | undefined };
+const KEY = Symbol.for('doublefork.stage');
+
+// At once, not when a call comes: nothing of it may reach what the program starts before.
+registry[KEY] ??= read();
+const way = registry[KEY];
+delete process.env[VARIABLE];
+
+function read(): Way {
+  const match = /^(\d+):(\d+):(.*):(\d+)$/s.exec(process.env[VARIABLE] ?? '');
+  const [, inode, word, text, pid] = match ?? [];
+  const told =
+    Number(pid) === process.pid && isPipe(Number(word), Number(inode)) ? parse(text!) : undefined;
+  const way = { pid: process.pid, passed: [] };
+  if (told === undefined) {
+    return { ...way, ahead: [], stage: undefined, listeners: new Map(), descriptors: new Set() };
+  }
+  const stage = { word: Number(word), stdio: told.stdio, pidfile: told.pidfile };
+  const descriptors = new Set([stage.word, ...descriptorsOf(told)]);
+  for (const fd of descriptors) setCloseOnExec(fd, true);
+  const listeners = new Map(Object.entries(told.listeners));
+  return { ...way, ahead: told.steps, stage, listeners, descriptors };
+}
+
+/** undefined: somebody else has written it. */
+function parse(text: string): Told | undefined {
+  try {
+    const told = JSON.parse(text) as Told;
+    const known = told.steps.every(({ call }) => call === 'daemonize' || call === 'supervise');
+    for (const fd of descriptorsOf(told)) fstatSync(fd);
+    return known && told.steps.length > 0 ? told : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function descriptorsOf({ stdio, pidfile, listeners }: Omit<Told, 'steps'>): number[] {
+  const handedOver = [...stdio, pidfile].flatMap((it) => it?.fd ?? []);
+  return [...handedOver, ...Object.values(listeners)];
 }
 
 function isPipe(fd: number, inode: number): boolean {
@@ -49,33 +99,62 @@ function isPipe(fd: number, inode: number): boolean {
   }
 }
 
-function descriptors({ word, stdio, pidfile }: Stage): number[] {
-  return [word, ...[...stdio, pidfile].flatMap((handedOver) => handedOver?.fd ?? [])];
+/**
+ * The part of the variable that is known before there is a new process, and the descriptors that it
+ * speaks of.
+ * @param step what the call that makes the new image is to return as
+ */
+export function tell(
+  step: Step,
+  handedOver: { stdio: readonly (HandedOver | undefined)[]; pidfile?: HandedOver | undefined },
+  listeners: readonly { name: string; fd: number }[],
+): { stage: string; descriptors: number[] } {
+  const told: Told = {
+    stdio: handedOver.stdio.map((it) => it ?? null),
+    pidfile: handedOver.pidfile ?? null,
+    listeners: Object.fromEntries(listeners.map(({ name, fd }) => [name, fd])),
+    steps: [...way.passed, step],
+  };
+  return { stage: JSON.stringify(told), descriptors: descriptorsOf(told) };
 }
 
-/** One for all copies of this module in a process: what one has taken is gone for the others. */
-const registry = globalThis as { [key: symbol]: Stage | undefined };
-const KEY = Symbol.for('doublefork.stage');
+/** Whether this is a new image on its way: what must happen once, before the calls, is done. */
+export function isSecondRun(): boolean {
+  return way.pid === process.pid && way.ahead.length > 0;
+}
 
-// At once, not when daemonize() is called: nothing of it may reach what the program starts before.
-const arrived = read();
-delete process.env[VARIABLE];
-if (arrived !== undefined) {
-  for (const fd of descriptors(arrived)) setCloseOnExec(fd, true);
-  registry[KEY] = arrived;
+/** Notes that a call has returned, and that this process is what that says. */
+export function pass(step: Step): void {
+  way.passed.push(step);
 }
 
 /**
- * Whether this is the exec engine's new image on its way to daemonize(): what the launcher has done
- * before it, and must happen once, is done.
+ * What a call is to return as in this image; undefined: it is for the first time. With the stage it
+ * is the one that has made the image.
+ * @throws ERR_INVALID_STATE if the program has come to another call than the one before it
  */
-export function isSecondRun(): boolean {
-  return registry[KEY] !== undefined;
+export function arriveAt<C extends Step['call']>(
+  call: C,
+): { step: StepOf<C>; stage: Stage | undefined } | undefined {
+  const step = isSecondRun() ? way.ahead.shift() : undefined;
+  if (step === undefined) return undefined;
+  if (step.call !== call) {
+    const why = `${step.call}() comes first: with the exec engine a program must take the same way each time`;
+    throw Object.assign(new Error(`${call}() cannot go on: ${why}`), { code: 'ERR_INVALID_STATE' });
+  }
+  pass(step);
+  const stage = way.ahead.length === 0 ? way.stage : undefined;
+  return { step: step as StepOf<C>, stage };
 }
 
-/** What the launcher handed over to this process, once; undefined: this is no daemon yet. */
-export function takeStage(): Stage | undefined {
-  const stage = registry[KEY];
-  delete registry[KEY];
-  return stage;
+/** The inherited socket of this name, once. */
+export function takeListener(name: string): number | undefined {
+  const fd = way.listeners.get(name);
+  way.listeners.delete(name);
+  return fd;
+}
+
+/** Whether a descriptor came with the stage: for a purpose, unlike others that were inherited. */
+export function cameWithStage(fd: number): boolean {
+  return way.descriptors.has(fd);
 }

@@ -1,6 +1,7 @@
 // listen(): a listening socket that is there before the program serves, and while it is replaced.
 
 import { resolve } from 'node:path';
+import { takeListener } from '../detach/stage.js';
 import { close } from '../posix/descriptor.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import {
@@ -97,7 +98,8 @@ export function openListeners(): readonly Listener[] {
  * Binds a stream socket and listens on it, at once: errors are thrown, not emitted, and the address
  * is known when it returns. Called before supervise(), the supervisor keeps it open and all workers
  * accept from it, so that connections wait while a worker is replaced. Called before a change of
- * user, it may have a port below 1024.
+ * user, it may have a port below 1024. In the new image of an exec engine it returns the socket of
+ * this name that the image was given, whatever the options say.
  * @param name what it is called in messages; each once
  * @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOTFOUND, ENAMETOOLONG; ERR_INVALID_ARG_TYPE,
  * ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE for wrong options or a name that is taken
@@ -114,7 +116,11 @@ export function listen(name: string, options: ListenOptions): Listener {
     throw invalidType('options', 'of type object', options);
   }
   const backlog = integer(options.backlog ?? 511, 'options.backlog', 1);
-  const bound = 'path' in options ? bindPath(options, backlog) : bindPort(options, backlog);
+  const inherited = takeListener(name);
+  const bound =
+    'path' in options
+      ? bindPath(options, backlog, inherited)
+      : (inherited ?? bindPort(options, backlog));
   const listener = new Socket(name, bound);
   listeners.set(name, listener);
   return listener;
@@ -158,10 +164,10 @@ function bindAddress(
   }
 }
 
-function bindPath(options: UnixOptions, backlog: number): UnixSocket {
+function bindPath(options: UnixOptions, backlog: number, inherited?: number): UnixSocket {
   if (text(options.path, 'options.path') === '') throw outOfRange('options.path', 'a path', "''");
   const mode = integer(options.mode ?? 0o666 & ~process.umask(), 'options.mode', 0, 0o777);
-  return new UnixSocket(resolve(options.path), mode, backlog);
+  return new UnixSocket(resolve(options.path), mode, backlog, inherited);
 }
 
 function describe(address: SocketAddress): ListenAddress {

@@ -10,18 +10,26 @@ import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/so
 export class UnixSocket {
   readonly fd: number;
   readonly path: string;
-  readonly #inode: number;
-  readonly #device: number;
+  readonly #inode: number | undefined;
+  readonly #device: number | undefined;
 
   /**
    * Binds and listens. A socket that is there and that nobody listens on is replaced: a program that
    * was killed has left it behind.
    * @param path absolute
    * @param mode permission bits
+   * @param inherited a socket that was bound to the path and listens already
    * @throws EADDRINUSE, EACCES, ENOENT, ENAMETOOLONG
    */
-  constructor(path: string, mode: number, backlog: number) {
+  constructor(path: string, mode: number, backlog: number, inherited?: number) {
     this.path = path;
+    if (inherited !== undefined) {
+      this.fd = inherited;
+      const file = statSync(path, { throwIfNoEntry: false });
+      this.#inode = file?.ino;
+      this.#device = file?.dev;
+      return;
+    }
     removeStale(path);
     this.fd = socket(AF_UNIX, SOCK_STREAM);
     // Nobody may connect between bind and chmod.
@@ -44,7 +52,8 @@ export class UnixSocket {
   /** Removes the path, if it still leads to this socket. */
   unlink(): void {
     const file = statSync(this.path, { throwIfNoEntry: false });
-    if (file?.ino === this.#inode && file.dev === this.#device) unlinkSync(this.path);
+    if (file === undefined || file.ino !== this.#inode || file.dev !== this.#device) return;
+    unlinkSync(this.path);
   }
 }
 

@@ -15,20 +15,23 @@ export interface OpenDescriptor {
   object: string;
 }
 
-/** The process that the exec engine makes: native/exec/exec.h. */
-export interface LaunchRequest {
+/** A process that the exec engine makes: native/exec/exec.h. */
+export interface ImageRequest {
   path: string;
   argv: string[];
   /** Where it starts; '': here. */
   cwd: string;
-  /** The name of the stage's variable, and the part of its value that is known already. */
+  /** The name of the stage's variable, and what of its value is known already; '': there is none. */
   variable: string;
-  descriptors: string;
+  stage: string;
   kept: number[];
   /** Those of fd 0-2 that lead to `nothing` at first, a descriptor of /dev/null. */
   silent: number[];
   nothing: number;
   closed: number[];
+}
+
+export interface LaunchRequest extends ImageRequest {
   confinement: ConfinementRequest | undefined;
   /** Closed in the launcher once the new image runs. */
   released: number[];
@@ -157,6 +160,8 @@ export interface Addon {
   openDescriptors(): OpenDescriptor[] | number;
   ignoredSignals(): number[];
   launch(request: LaunchRequest, readyTimeoutMs: number): Refusal;
+  /** The id of a refused one is above 0 if there is a process, which has ended. */
+  spawn(request: ImageRequest, word: number): number | [...Refusal, pid: number];
   setresuid(real: number, effective: number, saved: number): number;
   setresgid(real: number, effective: number, saved: number): number;
   setgroups(groups: number[]): number;

@@ -5,12 +5,14 @@ import { pipe, setNonBlocking } from '../posix/descriptor.js';
 
 /** What a worker says. */
 export type Message =
+  /** An image of the exec engine has come to supervise(). */
+  | { type: 'arrived' }
   | { type: 'ready' }
   | { type: 'ping' }
   | { type: 'status'; text: string }
   | { type: 'error'; text: string };
 
-const letters = { R: 'ready', P: 'ping', S: 'status', E: 'error' } as const;
+const letters = { A: 'arrived', R: 'ready', P: 'ping', S: 'status', E: 'error' } as const;
 
 /** Longest text that a worker may send; what is above is cut. */
 const LONGEST_TEXT = 16_384;
@@ -60,7 +62,7 @@ export class LinkReader implements Disposable {
 
 function parse(line: string): Message | undefined {
   const type = letters[line[0] as keyof typeof letters];
-  if (type === 'ready' || type === 'ping') return { type };
+  if (type === 'arrived' || type === 'ready' || type === 'ping') return { type };
   if (type === undefined) return undefined;
   try {
     return { type, text: String(JSON.parse(line.slice(1))) };
@@ -76,8 +78,17 @@ export class LinkWriter implements Disposable {
   /** What did not fit into the pipe. Of each kind only the last counts. */
   readonly #waiting = new Map<Message['type'], string>();
 
-  constructor(fd: number) {
+  /** @param fd none for a worker whose word is not asked for any more */
+  constructor(fd?: number) {
     this.#fd = fd;
+  }
+
+  get fd(): number | undefined {
+    return this.#fd;
+  }
+
+  arrived(): void {
+    this.#send('arrived', 'A\n');
   }
 
   ready(): void {

@@ -73,6 +73,11 @@ export interface SuperviseOptions {
   log?: string;
   /** Run this program in the workers, with these arguments, instead of returning in them. */
   exec?: readonly string[];
+  /**
+   * How workers come to be: copies of this process (`'fork'`), or fresh images that run the program
+   * from its start until this call returns in them (`'exec'`). `'auto'` (default): fork where it works.
+   */
+  engine?: 'auto' | 'fork' | 'exec';
 }
 
 /** Everything that {@link SuperviseOptions} says, checked and with defaults. */
@@ -85,6 +90,7 @@ export interface Plan {
   control: { path: string; offered: boolean } | undefined;
   log: { kind: 'stderr' } | { kind: 'none' } | { kind: 'file'; path: string };
   exec: readonly string[] | undefined;
+  engine: 'auto' | 'fork' | 'exec';
 }
 
 /** What of the world the plan depends on. */
@@ -117,6 +123,7 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   control: true,
   log: true,
   exec: true,
+  engine: true,
 };
 
 const KNOWN_BACKOFF: Readonly<Record<keyof Backoff, true>> = {
@@ -159,6 +166,8 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
       failureWindow: count('failureWindow', 0),
       minUptime: count('minUptime', 1000),
       backoff: backoffOf(options.backoff ?? {}),
+      // It depends on the engine.
+      arrives: false,
       manualReady,
       readyTimeout: count('readyTimeout', 60_000),
       stopSignal,
@@ -174,6 +183,7 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
     control: controlOf(options.control, surroundings),
     log: logOf(options.log ?? 'stderr', surroundings),
     exec: options.exec && command(options.exec, surroundings),
+    engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
   };
 }
 

@@ -73,6 +73,7 @@ const supervisorTable: SupervisorTable = {
     start: (turn, { workers }) => turn.resize(workers),
     forked: (turn, event) => turn.adopt(event),
     unforked: (turn, event) => turn.refused(event),
+    arrived: toLife,
     ready: toLife,
     ping: toLife,
     memory: toLife,
@@ -88,6 +89,7 @@ const supervisorTable: SupervisorTable = {
     start: ignore,
     forked: (turn, event) => turn.adopt(event),
     unforked: (turn, event) => turn.refused(event),
+    arrived: toLife,
     ready: toLife,
     ping: toLife,
     memory: toLife,
@@ -103,6 +105,7 @@ const supervisorTable: SupervisorTable = {
     start: ignore,
     forked: ignore,
     unforked: ignore,
+    arrived: ignore,
     ready: ignore,
     ping: ignore,
     memory: ignore,
@@ -118,6 +121,7 @@ const supervisorTable: SupervisorTable = {
 
 /** What happens to one process. */
 type LifeEvent =
+  | { type: 'arrived' }
   | { type: 'ready' }
   | { type: 'ping' }
   | { type: 'memory'; bytes: number }
@@ -137,6 +141,7 @@ type LifeTable = {
 
 const lifeTable: LifeTable = {
   starting: {
+    arrived: (turn, slot, life) => turn.arrive(slot, life),
     ready: (turn, slot, life) => turn.serve(slot, life),
     ping: ignore,
     memory: ignore,
@@ -146,6 +151,7 @@ const lifeTable: LifeTable = {
     exited: (turn, slot, life, event) => turn.bury(slot, life, event),
   },
   ready: {
+    arrived: ignore,
     ready: ignore,
     ping: (turn, _slot, life) => turn.feed(life),
     memory: (turn, slot, life, { bytes }) => turn.weigh(slot, life, bytes),
@@ -155,6 +161,7 @@ const lifeTable: LifeTable = {
     exited: (turn, slot, life, event) => turn.bury(slot, life, event),
   },
   stopping: {
+    arrived: ignore,
     ready: ignore,
     ping: ignore,
     memory: ignore,
@@ -164,6 +171,7 @@ const lifeTable: LifeTable = {
     exited: (turn, slot, life, event) => turn.bury(slot, life, event),
   },
   killing: {
+    arrived: ignore,
     ready: ignore,
     ping: ignore,
     memory: ignore,
@@ -214,7 +222,7 @@ class Turn {
 
   adopt({ id, pid, random }: { id: number; pid: number; random: number }): void {
     const slot = this.state.slots.find((slot) => slot.id === id)!;
-    const { manualReady, readyTimeout, maxLifetime, lifetimeJitter } = this.#limits;
+    const { arrives, readyTimeout, maxLifetime, lifetimeJitter } = this.#limits;
     const lifetime = maxLifetime * (1 + lifetimeJitter * (2 * random - 1));
     const life: Life = {
       pid,
@@ -235,7 +243,12 @@ class Turn {
     // The wish may have changed between the request for it and this.
     if (this.state.phase === 'stopping') happen(this, slot, life, { type: 'end', cause: 'stop' });
     else if (!slot.wanted) happen(this, slot, life, { type: 'end', cause: 'scale' });
-    else if (!manualReady) happen(this, slot, life, { type: 'ready' });
+    else if (!arrives) this.arrive(slot, life);
+  }
+
+  arrive(slot: Slot, life: Life): void {
+    life.since = this.now;
+    if (!this.#limits.manualReady) happen(this, slot, life, { type: 'ready' });
   }
 
   refused({ id, code, random }: { id: number; code: string; random: number }): void {

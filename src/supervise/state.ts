@@ -21,6 +21,8 @@ export interface Limits {
   failureWindow: number;
   minUptime: number;
   backoff: { initial: number; factor: number; max: number; jitter: number };
+  /** Whether a worker is one only once it has come to supervise(): its life begins there. */
+  arrives: boolean;
   /** Whether a worker says itself that it is ready. */
   manualReady: boolean;
   readyTimeout: number;
@@ -101,6 +103,7 @@ export type Event = { now: number } & (
   | { type: 'start'; workers: number }
   | { type: 'forked'; id: number; pid: number; random: number }
   | { type: 'unforked'; id: number; code: string; random: number }
+  | { type: 'arrived'; pid: number }
   | { type: 'ready'; pid: number }
   | { type: 'ping'; pid: number }
   | { type: 'memory'; pid: number; bytes: number }

@@ -25,6 +25,7 @@ import { type LinkReader, type LinkWriter, openLink } from './link.js';
 import type { Plan } from './options.js';
 import { decide, initial, nextDeadline } from './policy.js';
 import { outOfMemoryKills, residentMemory } from './proc.js';
+import type { Spawner } from './spawner.js';
 import type { Action, Decision, Event, Exit, Outcome, State } from './state.js';
 import { statusOf } from './status.js';
 import type { Upstream } from './upstream.js';
@@ -66,6 +67,10 @@ export interface Born {
 export class Supervisor {
   readonly #plan: Plan;
   readonly #upstream: Upstream;
+  /** The exec engine; undefined: workers are forks. */
+  readonly #spawner: Spawner | undefined;
+  /** Images on their way to supervise(), and the program's own signals that came for them. */
+  readonly #onTheirWay = new Map<number, Set<NodeJS.Signals>>();
   readonly #journal: Journal;
   readonly #control: ControlSocket | undefined;
   readonly #inbox: Inbox;
@@ -91,10 +96,11 @@ export class Supervisor {
   #reloading: Client[] = [];
 
   /** @throws what opening the log and the control socket does, with nothing changed */
-  constructor(plan: Plan, upstream: Upstream) {
+  constructor(plan: Plan, upstream: Upstream, spawner: Spawner | undefined) {
     this.#plan = plan;
     this.#upstream = upstream;
-    this.#state = initial(plan.limits);
+    this.#spawner = spawner;
+    this.#state = initial({ ...plan.limits, arrives: spawner?.arrives === true });
     this.#journal = new Journal(plan.log);
     try {
       this.#control = this.#openControl();
@@ -211,8 +217,16 @@ export class Supervisor {
     for (const message of link.read()) {
       if (message.type === 'status') this.#texts.set(pid, message.text);
       else if (message.type === 'error') this.#errors.set(pid, message.text);
+      else if (message.type === 'arrived') this.#arrived(pid, now);
       else this.#queue.push({ type: message.type, now, pid });
     }
+  }
+
+  #arrived(pid: number, now: number): void {
+    const signals = this.#onTheirWay.get(pid) ?? [];
+    this.#onTheirWay.delete(pid);
+    for (const signal of signals) killQuietly(pid, signal);
+    this.#queue.push({ type: 'arrived', now, pid });
   }
 
   #readInbox(now: number): void {
@@ -247,6 +261,7 @@ export class Supervisor {
       this.#links.delete(pid);
     }
     this.#texts.delete(pid);
+    this.#onTheirWay.delete(pid);
     const outOfMemory = signal === 'SIGKILL' && this.#memoryRanOut();
     const outcome: Outcome = { exitCode, signal, coreDumped, outOfMemory };
     this.#queue.push({ type: 'exited', now, pid, outcome, random: Math.random() });
@@ -269,7 +284,12 @@ export class Supervisor {
       }
     }
     for (const { lives } of this.#state.slots) {
-      for (const { pid } of lives) killQuietly(pid, signal);
+      for (const { pid } of lives) {
+        // It has none of the program's handlers, and would end, or start a debugger.
+        const kept = this.#onTheirWay.get(pid);
+        if (kept === undefined) killQuietly(pid, signal);
+        else kept.add(signal);
+      }
     }
   }
 
@@ -391,7 +411,7 @@ export class Supervisor {
     let pid: number;
     try {
       link = openLink();
-      pid = fork({ parent: 'alone' });
+      pid = this.#spawner === undefined ? fork({ parent: 'alone' }) : this.#spawn(identity, link);
     } catch (error) {
       link?.reader[Symbol.dispose]();
       link?.writer.close();
@@ -427,6 +447,13 @@ export class Supervisor {
     unblockSignals();
     this.#queue.unshift({ type: 'forked', now: performance.now(), id, pid, random: Math.random() });
     return undefined;
+  }
+
+  #spawn(identity: Identity, { writer }: { writer: LinkWriter }): number {
+    const { pid, error } = this.#spawner!.start(identity, writer);
+    if (error !== undefined) this.#errors.set(pid, error.message);
+    else if (this.#spawner!.arrives) this.#onTheirWay.set(pid, new Set());
+    return pid;
   }
 
   /** For want of processes, memory or descriptors, which may come again; otherwise for good. */

@@ -36,13 +36,18 @@ export interface Ended extends Exit {
 
 /** In front of every inline program. DOUBLEFORK_ENGINE runs a whole suite with that engine. */
 const PRELUDE = `
-import * as doublefork from 'doublefork';
+import * as exported from 'doublefork';
 import * as posix from 'doublefork/posix';
 import * as fs from 'node:fs';
-const { fork } = doublefork;
 const engine = process.env.DOUBLEFORK_ENGINE;
-const daemonize = (options = {}) =>
-  doublefork.daemonize(engine && options?.constructor === Object ? { engine, ...options } : options);
+const byEngine = (call) => (options = {}) =>
+  call(engine && options?.constructor === Object ? { engine, ...options } : options);
+const doublefork = {
+  ...exported,
+  daemonize: byEngine(exported.daemonize),
+  supervise: byEngine(exported.supervise),
+};
+const { fork, daemonize } = doublefork;
 const report = (value) => fs.writeSync(3, JSON.stringify(value ?? null) + '\\n');
 `;
 

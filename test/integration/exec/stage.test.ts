@@ -45,13 +45,19 @@ describe('stage', () => {
     }
   });
 
+  const rest = (stdin: string) =>
+    `'{"stdio":[${stdin},null,null],"pidfile":null,"listeners":{},"steps":[{"call":"daemonize"}]}'`;
+  const told = rest('null');
+  const inode = '"$(stat -Lc %i /proc/self/fd/3)"';
   test.each([
-    ['garbage', '"nonsense"'],
-    ['numbers out of range', '"1:99999999999:0:1:2::$$"'],
-    ['a closed descriptor', '"1:99:0:1:2::$$"'],
-    ['a descriptor that is no pipe', '"$(stat -Lc %i /etc/passwd):9:0:1:2::$$" 9</etc/passwd'],
-    ['a pipe with another inode', '"1:3:0:1:2::$$"'],
-    ['the id of another process', '"$(stat -Lc %i /proc/self/fd/3):3:0:1:2::1"'],
+    ['garbage', 'nonsense'],
+    ['numbers out of range', `1:99999999999:${told}:$$`],
+    ['a closed descriptor', `1:99:${told}:$$`],
+    ['a descriptor that is no pipe', `"$(stat -Lc %i /etc/passwd)":9:${told}:$$ 9</etc/passwd`],
+    ['a pipe with another inode', `1:3:${told}:$$`],
+    ['the id of another process', `${inode}:3:${told}:1`],
+    ['the right pipe and id, and nonsense', `${inode}:3:'{"steps":7}':$$`],
+    ['a closed descriptor to take over', `${inode}:3:${rest('{"fd":99}')}:$$`],
   ])('a forged variable is ignored: %s', async (_, value) => {
     const { code, reports, pid } = await forged(
       value,

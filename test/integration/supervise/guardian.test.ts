@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { testContinuing, testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { stat, until } from '../../support/processes.js';
 import { run } from '../../support/program.js';
@@ -62,8 +63,10 @@ describe('guardian', () => {
     await until(() => stat(first.pid) === undefined, 'the end of the guardian');
   });
 
-  test('a second child of one parent is as good as the first: none skips its own call', async () => {
-    const { code, reports } = await run(`
+  testFork(
+    'a second child of one parent is as good as the first: none skips its own call',
+    async () => {
+      const { code, reports } = await run(`
       const { supervise } = doublefork;
       const children = [1, 2].map((n) => {
         const pid = fork();
@@ -75,11 +78,12 @@ describe('guardian', () => {
       report(children);
       for (const pid of children) posix.waitpid(pid);
     `);
-    expect(code).toBe(0);
-    const [first, second] = reports.find((value) => Array.isArray(value))!;
-    expect(reports).toContainEqual({ n: 1, id: 1, ppid: first });
-    expect(reports).toContainEqual({ n: 2, id: 1, ppid: second });
-  });
+      expect(code).toBe(0);
+      const [first, second] = reports.find((value) => Array.isArray(value))!;
+      expect(reports).toContainEqual({ n: 1, id: 1, ppid: first });
+      expect(reports).toContainEqual({ n: 2, id: 1, ppid: second });
+    },
+  );
 
   test('supervise() before daemonize(): the worker stays where its supervisor sees it', async () => {
     const { code, reports, pid } = await run(`
@@ -93,8 +97,10 @@ describe('guardian', () => {
     expect(reports).toEqual([{ detached: false, ppid: pid, cwd: '/' }]);
   });
 
-  test('three calls in a row make three generations, and the last one does the work', async () => {
-    const { code, reports, pid } = await run(`
+  testContinuing(
+    'three calls in a row make three generations, and the last one does the work',
+    async () => {
+      const { code, reports, pid } = await run(`
       const { supervise } = doublefork;
       const chain = [process.pid];
       for (let i = 0; i < 3; i++) {
@@ -104,9 +110,10 @@ describe('guardian', () => {
       report(chain);
       process.exit(7);
     `);
-    expect(code).toBe(7);
-    expect(reports).toHaveLength(1);
-    expect(reports[0][0]).toBe(pid);
-    expect(new Set(reports[0]).size).toBe(4);
-  });
+      expect(code).toBe(7);
+      expect(reports).toHaveLength(1);
+      expect(reports[0][0]).toBe(pid);
+      expect(new Set(reports[0]).size).toBe(4);
+    },
+  );
 });

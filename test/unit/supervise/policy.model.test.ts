@@ -32,6 +32,7 @@ const steps: Step[] = [
     },
   },
   ...[0, 1, 2].flatMap((n): Step[] => [
+    { name: `arrived ${n}`, run: nth(n, (world, pid) => world.send({ type: 'arrived', pid })) },
     { name: `ready ${n}`, run: nth(n, (world, pid) => world.send({ type: 'ready', pid })) },
     { name: `ping ${n}`, run: nth(n, (world, pid) => world.send({ type: 'ping', pid })) },
     {
@@ -46,6 +47,8 @@ const steps: Step[] = [
 const kinds: Partial<Limits>[] = [
   {},
   { manualReady: true, memoryLimit: 1000 },
+  { arrives: true, maxFailures: 2 },
+  { arrives: true, manualReady: true },
   { watchdog: 3000, maxLifetime: 60_000 },
   { restart: 'on-failure', maxFailures: 2, maxRestarts: 3 },
   { manualReady: true, restart: 'never', stopTimeout: 0, readyTimeout: 0 },
@@ -110,7 +113,7 @@ test.each(kinds)('every event in every reachable state of one and two workers: %
     }
   }
   const phases = ['running', 'stopping', 'ended', 'ready', 'killing'];
-  if (kind.manualReady) phases.push('starting');
+  if (kind.manualReady || kind.arrives) phases.push('starting');
   const events = new Set(steps.map(({ name }) => name.split(' ')[0]));
   const missing = phases
     .flatMap((phase) => [...events].map((event) => `${phase} ${event}`))
@@ -147,7 +150,7 @@ test('whatever happens, a stop ends everything once the processes obey', () => {
 
 test('whatever happens, workers that stay healthy from then on are all there in the end', () => {
   fc.assert(
-    fc.property(fc.constantFrom(0, 1, 2, 5), paths, (kind, path) => {
+    fc.property(fc.constantFrom(0, 1, 2, 3, 4, 7), paths, (kind, path) => {
       const world = worldAfter(path, { ...kinds[kind]!, maxFailures: 0 });
       if (world.state.phase !== 'running') return;
       world.refuseForks = false;
@@ -155,7 +158,10 @@ test('whatever happens, workers that stay healthy from then on are all there in 
       for (let round = 0; round < 50; round++) {
         for (const [pid, { signals, killed }] of [...world.processes]) {
           if (killed || signals.length > 0) world.exited(pid, exit(0));
-          else world.send({ type: 'ready', pid });
+          else {
+            world.send({ type: 'arrived', pid });
+            world.send({ type: 'ready', pid });
+          }
         }
         for (const pid of world.processes.keys()) world.send({ type: 'ping', pid });
         const next = nextDeadline(world.state);

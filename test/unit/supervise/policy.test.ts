@@ -50,6 +50,17 @@ describe('restart', () => {
     expect(world.exitCode).toBe(1);
   });
 
+  test('the life of a worker that has a way to go begins when it arrives', () => {
+    const world = new World({ arrives: true, readyTimeout: 0 });
+    world.pass(5000);
+    expect(world.main().phase).toBe('starting');
+    world.send({ type: 'arrived', pid: world.main().pid });
+    expect(world.main().phase).toBe('ready');
+    world.pass(999);
+    world.exited(world.main().pid, crash);
+    expect(world.told('backoff')).toHaveLength(1);
+  });
+
   test('C23: more failures in a row than allowed end it with the code asked for', () => {
     const world = new World({ maxFailures: 3, giveUpCode: 70 });
     for (let i = 0; i < 3; i++) {

@@ -18,6 +18,7 @@ export const limits: Limits = {
   failureWindow: 0,
   minUptime: 1000,
   backoff: { initial: 100, factor: 2, max: 30_000, jitter: 0 },
+  arrives: false,
   manualReady: false,
   readyTimeout: 5000,
   stopSignal: 'SIGTERM',

@@ -1,0 +1,130 @@
+// The exec engine for workers: each is a fresh image of the program, or another program.
+
+import type { Image } from '../detach/image.js';
+import { openDescriptors, wasInherited } from '../detach/inherited.js';
+import { openNull } from '../detach/redirect.js';
+import { tell, VARIABLE } from '../detach/stage.js';
+import { openListeners } from '../listen/listen.js';
+import { addon, type ImageRequest } from '../posix/addon.js';
+import { close, dup, setCloseOnExec } from '../posix/descriptor.js';
+import { posixError } from '../posix/errors.js';
+import type { LinkWriter } from './link.js';
+import type { Identity } from './worker.js';
+
+/** A child that has come to be. */
+export interface Spawned {
+  pid: number;
+  /** Why it could not become the image: it ends with code 127. */
+  error: Error | undefined;
+}
+
+export class Spawner {
+  readonly #image: Image | undefined;
+  readonly #program: readonly string[];
+  #releasing = true;
+
+  /** @param image this program, or another one and its arguments */
+  constructor(image: Image | readonly string[]) {
+    this.#image = 'path' in image ? image : undefined;
+    this.#program = 'path' in image ? [] : image;
+  }
+
+  /** Whether its processes come to supervise(), and say so. */
+  get arrives(): boolean {
+    return this.#image !== undefined;
+  }
+
+  /**
+   * Starts a process, which has its own image when this returns. Signals must be blocked.
+   * @throws EAGAIN, ENOMEM, EMFILE and the like, with nothing started
+   */
+  start(identity: Identity, link: LinkWriter): Spawned {
+    const spawned =
+      this.#image === undefined
+        ? spawn(programRequest(this.#program), -1)
+        : this.#startImage(this.#image, identity, link.fd!);
+    this.#release();
+    return spawned;
+  }
+
+  #startImage({ path, argv, cwd = '' }: Image, identity: Identity, link: number): Spawned {
+    const opened: number[] = [];
+    // This process has printed what the program prints before the call; but not so for stderr: an
+    // exception on the way there is for somebody to see.
+    const duplicate = (fd: number) => {
+      const copy = dup(fd);
+      opened.push(copy);
+      setCloseOnExec(copy, true);
+      return { fd: copy, created: false };
+    };
+    try {
+      const { stage, descriptors } = tell(
+        { call: 'supervise', ...identity },
+        { stdio: [duplicate(0), duplicate(1), undefined] },
+        openListeners(),
+      );
+      const inherited = openDescriptors().filter(wasInherited);
+      const nothing = openNull();
+      opened.push(nothing);
+      return spawn(
+        {
+          path,
+          argv,
+          cwd,
+          variable: VARIABLE,
+          stage,
+          kept: [...inherited.map(({ fd }) => fd), ...descriptors],
+          silent: [0, 1],
+          nothing,
+          closed: [],
+        },
+        link,
+      );
+    } finally {
+      for (const fd of opened) close(fd);
+    }
+  }
+
+  /**
+   * The event loop turns no more: what it has open is for the workers to open, once there is one. Not
+   * what they have inherited: the next one is to inherit it as well.
+   */
+  #release(): void {
+    if (!this.#releasing) return;
+    this.#releasing = false;
+    const shared = new Set([
+      ...openListeners().map(({ fd }) => fd),
+      ...openDescriptors()
+        .filter(wasInherited)
+        .map(({ fd }) => fd),
+    ]);
+    const descriptors = new Set(addon.loopHandles().descriptors);
+    for (const fd of descriptors) if (fd > 2 && !shared.has(fd)) close(fd);
+  }
+}
+
+/** It inherits what is not close-on-exec, as from a fork. */
+function programRequest(argv: readonly string[]): ImageRequest {
+  const kept = openDescriptors().flatMap(({ fd, closeOnExec }) => (closeOnExec ? [] : fd));
+  return {
+    path: argv[0]!,
+    argv: [...argv],
+    cwd: '',
+    variable: VARIABLE,
+    stage: '',
+    kept,
+    silent: [],
+    nothing: -1,
+    closed: [],
+  };
+}
+
+function spawn(request: ImageRequest, link: number): Spawned {
+  const result = addon.spawn(request, link);
+  if (typeof result === 'number') return { pid: result, error: undefined };
+  const [errno, sentence, call, pid] = result;
+  const path = call === 'execve' ? request.path : call === 'chdir' ? request.cwd : undefined;
+  const error = posixError(errno, call, path, sentence || undefined);
+  if (pid <= 0) throw error;
+  return { pid, error };
+}
