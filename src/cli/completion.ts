@@ -58,7 +58,7 @@ ${cases.join('\n')}
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then words="${commands.map(({ name }) => name).join(' ')} --help --version"; fi
   case \${COMP_WORDS[COMP_CWORD-1]} in
-    --pidfile|--log|--config|--cwd) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --pidfile|--log|--config|--cwd|--control) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   case " \${COMP_WORDS[*]:0:COMP_CWORD} " in
     *" -- "*) COMPREPLY=($(compgen -c -f -- "$current")); return ;;
