@@ -92,14 +92,25 @@ export function processorTime(pid: number): number | undefined {
   return fields && ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
 
-/** How many processes the kernel has killed for want of memory: in our cgroup, or else at all. */
+/**
+ * How many processes the kernel has killed for want of memory: in our cgroup, or on the machine where
+ * that is all that can be known.
+ */
 export function outOfMemoryKills(): number {
   const groups = read('/proc/self/cgroup') ?? '';
   const v2 = groups.match(/^0::(.*)$/m)?.[1];
-  const v1 = groups.match(/^\d+:[^:]*\bmemory\b[^:]*:(.*)$/m)?.[1];
-  const text =
-    (v2 && read(`/sys/fs/cgroup${v2}/memory.events`)) ??
-    (v1 && read(`/sys/fs/cgroup/memory${v1}/memory.oom_control`)) ??
-    read('/proc/vmstat');
-  return Number(text?.match(/^oom_kill (\d+)$/m)?.[1] ?? 0);
+  const v1 = groups.match(/^\d+:(?:.*,)?memory(?:,.*)?:(.*)$/m)?.[1];
+  const files = [
+    `/sys/fs/cgroup${v2}/memory.events`,
+    `/sys/fs/cgroup/memory${v1}/memory.oom_control`,
+    // A container may be told its path on the host, and see its own group as the root.
+    '/sys/fs/cgroup/memory.events',
+    '/sys/fs/cgroup/memory/memory.oom_control',
+    '/proc/vmstat',
+  ];
+  for (const file of files) {
+    const count = read(file)?.match(/^oom_kill (\d+)$/m)?.[1];
+    if (count !== undefined) return Number(count);
+  }
+  return 0;
 }

@@ -1,0 +1,43 @@
+// Control groups of a test's own, with a limit on memory.
+
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { MARK, until } from './processes.js';
+
+let count = 0;
+
+/**
+ * Makes a group below our own, in which processes have so many bytes together; removed when the test
+ * has finished.
+ * @returns the file that takes the pid of a process to move there
+ * @throws if this user may not make one, or memory is not limited by groups here
+ */
+export function limitedGroup(bytes: number): string {
+  const own = readFileSync('/proc/self/cgroup', 'utf8');
+  const path = (hierarchy: RegExp) => hierarchy.exec(own)?.[1];
+  const v1 = path(/^\d+:(?:.*,)?memory(?:,.*)?:(.*)$/m);
+  const parent =
+    v1 === undefined ? `/sys/fs/cgroup${path(/^0::(.*)$/m)}` : `/sys/fs/cgroup/memory${v1}`;
+  const group = join(parent, `doublefork-${process.env[MARK]}-${++count}`);
+  mkdirSync(group);
+  onTestFinished(async () => {
+    await until(() => isRemoved(group), 'an empty group');
+  });
+  const limit = v1 === undefined ? 'memory.max' : 'memory.limit_in_bytes';
+  // Version 2 has it only if the parent hands the controller down.
+  if (!existsSync(join(group, limit))) throw new Error(`${group} has no ${limit}`);
+  writeFileSync(join(group, limit), String(bytes));
+  return join(group, 'cgroup.procs');
+}
+
+/** What has just ended may still be in it. */
+function isRemoved(group: string): boolean {
+  try {
+    rmdirSync(group);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EBUSY') return false;
+    throw error;
+  }
+}
