@@ -16,6 +16,7 @@ import { testAsRoot, unprivileged } from '../../support/root.js';
 import { decisions } from '../supervise/tools.js';
 import { COMMAND, Place } from './command.js';
 
+const engines = hasFork ? ['fork', 'exec'] : ['exec'];
 const STAY = 'setInterval(() => {}, 1e6);';
 
 /** A daemon called `it` that is a supervisor. */
@@ -53,43 +54,46 @@ class Supervised extends Place {
   }
 }
 
-describe.skipIf(!hasFork)('status of a supervisor', () => {
-  test('a line for each worker, with why its last process ended', async () => {
-    const it = new Supervised();
-    await it.begin(
-      'workers: 3',
-      `worker.status('counts\\x1b[2J');
+describe('status of a supervisor', () => {
+  test.each(engines)(
+    'a line for each worker, with why its last process ended; engine %s',
+    async (engine) => {
+      const it = new Supervised();
+      await it.begin(
+        `workers: 3, engine: '${engine}'`,
+        `worker.status('counts\\x1b[2J');
       if (worker.generation > 1) { /* It stays. */ }
       else if (worker.id === 1) throw new Error('cannot connect');
       else if (worker.id === 2) { worker.explain('no licence\\nat all'); process.exit(3); }`,
-    );
-    await it.workersAre(([one, two]) => one?.generation === 2 && two?.generation === 2);
-    const [, , third] = await it.workers();
-    process.kill(third!.pid!, 'SIGKILL');
-    await it.workersAre((workers) => workers[2]?.generation === 2);
-
-    const { code, stdout } = await it.run('status', 'it');
-    expect(code).toBe(0);
-    const [, , , headline, titles, ...lines] = stdout.split('\n');
-    expect(headline).toMatch(
-      /^it: 3 of 3 workers ready, 3 restarts, pid \d+, running for \d+ m?s$/,
-    );
-    expect(titles).toMatch(/^WORKER +PID +STATE +UPTIME +RESTARTS +RSS +CPU +LAST EXIT +STATUS$/);
-    const line = (id: number, exit: string) =>
-      new RegExp(
-        `^${id} +\\d+ +ready +\\d+ s +1 +[\\d.]+ MB +([\\d.]+ %|-) +${exit} +counts \\[2J$`,
       );
-    expect(lines[0]).toMatch(line(1, 'exited with code 1: Error: cannot connect'));
-    expect(lines[1]).toMatch(line(2, 'exited with code 3: no licence'));
-    expect(lines[2]).toMatch(line(3, 'killed by SIGKILL'));
+      await it.workersAre(([one, two]) => one?.generation === 2 && two?.generation === 2);
+      const [, , third] = await it.workers();
+      process.kill(third!.pid!, 'SIGKILL');
+      await it.workersAre((workers) => workers[2]?.generation === 2);
 
-    const { supervisor, problem, pid } = await it.status('it');
-    expect(problem).toBeNull();
-    expect(supervisor).toMatchObject({ pid, phase: 'running', restarts: 3 });
-    expect(supervisor.workers[2]).toMatchObject({ id: 3, lastExit: 'killed by SIGKILL' });
-    await it.end();
-    expect((await it.status('it')).supervisor).toBeNull();
-  });
+      const { code, stdout } = await it.run('status', 'it');
+      expect(code).toBe(0);
+      const [, , , headline, titles, ...lines] = stdout.split('\n');
+      expect(headline).toMatch(
+        /^it: 3 of 3 workers ready, 3 restarts, pid \d+, running for \d+ m?s$/,
+      );
+      expect(titles).toMatch(/^WORKER +PID +STATE +UPTIME +RESTARTS +RSS +CPU +LAST EXIT +STATUS$/);
+      const line = (id: number, exit: string) =>
+        new RegExp(
+          `^${id} +\\d+ +ready +\\d+ s +1 +[\\d.]+ MB +([\\d.]+ %|-) +${exit} +counts \\[2J$`,
+        );
+      expect(lines[0]).toMatch(line(1, 'exited with code 1: Error: cannot connect'));
+      expect(lines[1]).toMatch(line(2, 'exited with code 3: no licence'));
+      expect(lines[2]).toMatch(line(3, 'killed by SIGKILL'));
+
+      const { supervisor, problem, pid } = await it.status('it');
+      expect(problem).toBeNull();
+      expect(supervisor).toMatchObject({ pid, phase: 'running', restarts: 3 });
+      expect(supervisor.workers[2]).toMatchObject({ id: 3, lastExit: 'killed by SIGKILL' });
+      await it.end();
+      expect((await it.status('it')).supervisor).toBeNull();
+    },
+  );
 
   test('a worker that was told to end says by what', async () => {
     const it = new Supervised();
@@ -224,13 +228,14 @@ describe('who is no supervisor', () => {
   });
 });
 
-describe.skipIf(!hasFork)('the socket that is offered', () => {
-  const SUPERVISE =
-    'const worker = doublefork.supervise(); report(process.env.DOUBLEFORK_CONTROL);';
-
-  test('is for the supervisor alone: workers do not pass it on', async () => {
+describe('the socket that is offered', () => {
+  test.each(engines)('is for the supervisor alone: no %s passes it on', async (engine) => {
     const DOUBLEFORK_CONTROL = join(temporaryFolder(), 'control');
-    const program = start(`${SUPERVISE} ${STAY}`, { env: { DOUBLEFORK_CONTROL } });
+    const program = start(
+      `doublefork.supervise({ engine: '${engine}' });
+      report(process.env.DOUBLEFORK_CONTROL); ${STAY}`,
+      { env: { DOUBLEFORK_CONTROL } },
+    );
     expect(await program.report()).toBeNull();
     expect(statSync(DOUBLEFORK_CONTROL).mode & 0o777).toBe(0o600);
     process.kill(program.pid);
@@ -244,7 +249,9 @@ describe.skipIf(!hasFork)('the socket that is offered', () => {
         `doublefork.supervise({ control: '${folder}/control' }); report(); ${STAY}`,
       );
       await first.report();
-      const second = start(`${SUPERVISE} ${STAY}`, { env: { DOUBLEFORK_CONTROL: path } });
+      const second = start(`doublefork.supervise(); report(); ${STAY}`, {
+        env: { DOUBLEFORK_CONTROL: path },
+      });
       await second.report();
       process.kill(second.pid);
       expect(decisions(await second.ended, 'no-control')).toMatchObject([
@@ -265,7 +272,7 @@ describe.skipIf(!hasFork)('the socket that is offered', () => {
   });
 });
 
-describe.skipIf(!hasFork)('scale', () => {
+describe('scale', () => {
   test('has so many workers', async () => {
     const it = new Supervised();
     await it.begin('', '');
@@ -293,7 +300,7 @@ describe.skipIf(!hasFork)('scale', () => {
 const WATCHED = `trap : INT; before=$(stty -g); sh -c 'echo "pid $$."; exec "$@"' sh "$@" 3>"$0"; code=$?
   [ "$before" = "$(stty -g)" ] && echo "as it was"; echo "[exit $code]"; read -r answer`;
 
-describe.skipIf(!hasFork)('top', () => {
+describe('top', () => {
   test.each([
     ['q', (top: Terminal) => top.type('q'), { code: 0 }],
     ['Ctrl-C', (top: Terminal) => top.type('\x03'), { code: 0 }],
