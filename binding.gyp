@@ -28,6 +28,7 @@
         "native/detach/program.cc",
         "native/exec/binding.cc",
         "native/exec/exec.cc",
+        "native/syscalls/attribute.cc",
         "native/syscalls/descriptor.cc",
         "native/syscalls/identity.cc",
         "native/syscalls/limits.cc",

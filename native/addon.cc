@@ -14,6 +14,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportProcess(exports);  // setsid getsid getpgid setpgid umask chdir kill waitpid ...
   doublefork::ExportDescriptor(
       exports);                          // open close dup dup2 dup3 pipe poll closeRange isatty ...
+  doublefork::ExportAttribute(exports);  // getxattr
   doublefork::ExportLock(exports);       // flock fcntlLock
   doublefork::ExportIdentity(exports);   // setresuid setgroups chroot getpwnam ...
   doublefork::ExportLimits(exports);     // getrlimit setrlimit nice resources
@@ -21,7 +22,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportSocket(exports);     // socket bind listen accept sendmsg recvmsg ...
   doublefork::ExportWatch(exports);      // watch
   doublefork::ExportFork(exports);       // fork detach confine forkSupport
-  doublefork::ExportExec(exports);       // launch
+  doublefork::ExportExec(exports);       // launch spawn
   doublefork::ExportHandles(exports);    // loopHandles
   doublefork::ExportInbox(exports);      // openInbox takeInbox closeInbox
   doublefork::ExportInventory(exports);  // openDescriptors ignoredSignals

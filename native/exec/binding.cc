@@ -110,12 +110,12 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   launcher.Await(daemon, info[1].As<Napi::Number>());
 }
 
-// spawn(request, word) -> the new process's id, or [-errno, sentence, function, id], where the id
-// of one that could not become the image is above 0.
+// spawn(request, word, procs) -> the new process's id, or [-errno, sentence, function, id], where
+// the id of one that could not become the image is above 0.
 Napi::Value SpawnBinding(const Napi::CallbackInfo& info) {
   Failure failure;
   Image image = ImageOf(info[0].As<Napi::Object>(), info[1].As<Napi::Number>());
-  const pid_t pid = Spawn(image, failure);
+  const pid_t pid = Spawn(image, info[2].As<Napi::Number>(), failure);
   if (failure.error == 0) return Napi::Number::New(info.Env(), pid);
   Napi::Array refusal = Refusal(info.Env(), failure).As<Napi::Array>();
   refusal.Set(3u, pid);

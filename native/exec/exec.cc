@@ -173,7 +173,7 @@ struct Vectors {
 }
 
 // A worker must not outlive its supervisor, however that ends; execve keeps the wish.
-[[noreturn]] void RunWorker(pid_t supervisor, const Image& image, const Vectors& vectors,
+[[noreturn]] void RunWorker(pid_t supervisor, int procs, const Image& image, const Vectors& vectors,
                             Report& report) {
   setpgid(0, 0);
 #ifdef __linux__
@@ -181,6 +181,13 @@ struct Vectors {
 #endif
   // It may have ended before that.
   if (getppid() != supervisor) _exit(1);
+  // "0": whoever writes it.
+  if (procs >= 0 && write(procs, "0", 1) < 0) {
+    Word word;
+    word.failure.Set(errno, "write", "the worker cannot enter its control group");
+    report.Send(word);
+    _exit(kNotRun);
+  }
   RunImage(image, vectors, report);
 }
 
@@ -220,7 +227,7 @@ pid_t Launch(Image& image, Failure& failure) {
   return -1;
 }
 
-pid_t Spawn(Image& image, Failure& failure) {
+pid_t Spawn(Image& image, int procs, Failure& failure) {
   const Vectors vectors(image);
   Report report(failure);
   if (failure.error != 0) return -1;
@@ -230,7 +237,7 @@ pid_t Spawn(Image& image, Failure& failure) {
     failure.Set(errno, "fork");
     return -1;
   }
-  if (worker == 0) RunWorker(supervisor, image, vectors, report);
+  if (worker == 0) RunWorker(supervisor, procs, image, vectors, report);
   Word word;
   report.Receive(word);
   failure = word.failure;

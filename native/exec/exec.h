@@ -34,9 +34,10 @@ struct Image {
 pid_t Launch(Image& image, Failure& failure);
 
 // A child of this process, with a process group of its own, that ends when this one does (Linux).
+// `procs`: the cgroup.procs of a control group that it enters, or -1.
 // Its id, or -1 with the reason. With both it could not become the image: it has ended, and is to
 // be reaped. Blocks signals before: until the execve their handlers would run in the child.
-pid_t Spawn(Image& image, Failure& failure);
+pid_t Spawn(Image& image, int procs, Failure& failure);
 
 }  // namespace doublefork
 

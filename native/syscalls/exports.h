@@ -7,6 +7,7 @@
 namespace doublefork {
 
 void ExportProcess(Napi::Object exports);
+void ExportAttribute(Napi::Object exports);
 void ExportDescriptor(Napi::Object exports);
 void ExportLock(Napi::Object exports);
 void ExportIdentity(Napi::Object exports);

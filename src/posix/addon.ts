@@ -160,8 +160,11 @@ export interface Addon {
   openDescriptors(): OpenDescriptor[] | number;
   ignoredSignals(): number[];
   launch(request: LaunchRequest, readyTimeoutMs: number): Refusal;
-  /** The id of a refused one is above 0 if there is a process, which has ended. */
-  spawn(request: ImageRequest, word: number): number | [...Refusal, pid: number];
+  /**
+   * `procs`: the file of a control group to enter; -1: none. The id of a refused one is above 0 if there
+   * is a process, which has ended.
+   */
+  spawn(request: ImageRequest, word: number, procs: number): number | [...Refusal, pid: number];
   setresuid(real: number, effective: number, saved: number): number;
   setresgid(real: number, effective: number, saved: number): number;
   setgroups(groups: number[]): number;
@@ -176,6 +179,7 @@ export interface Addon {
   getrlimit(resource: number): [soft: number, hard: number] | number;
   setrlimit(resource: number, soft: number, hard: number): number;
   nice(increment: number): [value: number] | number;
+  getxattr?(path: string, name: string): string | number;
   /** The numbers of the RLIMIT_* that this system has. */
   resources: Readonly<Record<string, number>>;
   loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };

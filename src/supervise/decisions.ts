@@ -116,6 +116,7 @@ function levelOf(decision: Decision): keyof typeof LEVELS {
     case 'kill':
     case 'replacement-failed':
     case 'no-control':
+    case 'no-cgroup':
       return 'warn';
     default:
       return 'info';
@@ -167,6 +168,8 @@ function sentence(decision: Decision): string {
       return `from ${decision.from} to ${decision.to} workers`;
     case 'no-control':
       return `nobody can ask how the workers are: ${decision.error}`;
+    case 'no-cgroup':
+      return `workers get no control groups of their own: ${decision.error}`;
     case 'give-up':
       return `worker ${decision.worker} failed ${decision.failures} times: giving up with code ${decision.code}`;
     case 'stop':

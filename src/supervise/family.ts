@@ -8,15 +8,20 @@ import {
   type WaitResult,
   waitpid,
 } from '../posix/process.js';
+import type { WorkerGroup } from './cgroup.js';
 import { descendantsOf, ownChildren, type Relative, startTimeOf } from './proc.js';
 
 /**
  * The processes below this one. Each worker leads a process group of its own; what leaves that group
- * is found by descent. Orphans become children of this process, which reaps them.
+ * is found by descent, or is in the worker's control group if it has one. Orphans become children of
+ * this process, which reaps them.
  */
 export class Families {
   /** Workers, and what of each has been seen to descend from it. */
   readonly #workers = new Map<number, Relative[]>();
+  readonly #groups = new Map<number, WorkerGroup>();
+  /** Groups of workers that are gone, in which somebody may be about to end. */
+  readonly #left = new Set<WorkerGroup>();
   /** Children from before, such as those of a shell that has exec'ed this program. */
   readonly #strangers: ReadonlySet<number> = new Set(children());
 
@@ -24,8 +29,9 @@ export class Families {
     adoptOrphans();
   }
 
-  add(worker: number): void {
+  add(worker: number, group: WorkerGroup | undefined): void {
     this.#workers.set(worker, []);
+    if (group !== undefined) this.#groups.set(worker, group);
   }
 
   /** Remembers the descendants of a worker that is about to end, after which they are anybody's. */
@@ -43,6 +49,7 @@ export class Families {
   /** What is left of a worker that has ended. As long as it is not reaped its group is its own. */
   #killRest(worker: number): void {
     killQuietly(-worker);
+    this.#groups.get(worker)?.kill();
     for (const { pid, startTime } of this.#workers.get(worker) ?? []) {
       if (startTimeOf(pid) === startTime) killQuietly(pid);
     }
@@ -56,10 +63,22 @@ export class Families {
       const result = waitpid(pid);
       if (!isWorker) continue;
       this.#workers.delete(pid);
+      this.#leave(pid);
       // What has left the group of the only worker there was can be nobody else's.
       if (this.#workers.size === 0) this.#killOrphans();
       yield result;
     }
+    this.#removeLeft();
+  }
+
+  #leave(worker: number): void {
+    const group = this.#groups.get(worker);
+    if (group !== undefined) this.#left.add(group);
+    this.#groups.delete(worker);
+  }
+
+  #removeLeft(): void {
+    for (const group of this.#left) if (group.remove()) this.#left.delete(group);
   }
 
   #killOrphans(): boolean {
@@ -76,7 +95,8 @@ export class Families {
     for (const worker of this.#workers.keys()) this.kill(worker);
     const left = this.#killOrphans();
     for (let pid = peekEnded(); pid > 0; pid = peekEnded()) waitpid(pid);
-    return left || this.#workers.size > 0;
+    this.#removeLeft();
+    return left || this.#workers.size > 0 || this.#left.size > 0;
   }
 }
 

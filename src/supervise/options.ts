@@ -71,6 +71,12 @@ export interface SuperviseOptions {
   control?: string;
   /** Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. */
   log?: string;
+  /**
+   * Give each worker a control group of its own (cgroup version 2), so that nothing it has started
+   * outlives it. `'auto'` (default): if a service manager has delegated the supervisor's group to it;
+   * `'none'`: do not; otherwise the folder of a group in which to make them.
+   */
+  cgroup?: string;
   /** Run this program in the workers, with these arguments, instead of returning in them. */
   exec?: readonly string[];
   /**
@@ -89,6 +95,8 @@ export interface Plan {
   /** Offered: it can be done without. */
   control: { path: string; offered: boolean } | undefined;
   log: { kind: 'stderr' } | { kind: 'none' } | { kind: 'file'; path: string };
+  /** `'auto'`, `'none'` or an absolute path. */
+  cgroup: string;
   exec: readonly string[] | undefined;
   engine: 'auto' | 'fork' | 'exec';
 }
@@ -122,6 +130,7 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   onGiveUp: true,
   control: true,
   log: true,
+  cgroup: true,
   exec: true,
   engine: true,
 };
@@ -182,6 +191,7 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
     automaticPing: watchdog.automatic,
     control: controlOf(options.control, surroundings),
     log: logOf(options.log ?? 'stderr', surroundings),
+    cgroup: groupOf(options.cgroup ?? 'auto', surroundings),
     exec: options.exec && command(options.exec, surroundings),
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
   };
@@ -260,6 +270,11 @@ function logOf(value: string, { cwd }: Surroundings): Plan['log'] {
   if (text(value, 'options.log') === '') throw outOfRange('options.log', 'a path', "''");
   if (value === 'stderr' || value === 'none') return { kind: value };
   return { kind: 'file', path: resolve(cwd, value) };
+}
+
+function groupOf(value: string, { cwd }: Surroundings): string {
+  if (text(value, 'options.cgroup') === '') throw outOfRange('options.cgroup', 'a path', "''");
+  return value === 'auto' || value === 'none' ? value : resolve(cwd, value);
 }
 
 function command(words: readonly string[], surroundings: Surroundings): readonly string[] {

@@ -8,6 +8,7 @@ import { openListeners } from '../listen/listen.js';
 import { addon, type ImageRequest } from '../posix/addon.js';
 import { close, dup, setCloseOnExec } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
+import type { WorkerGroup } from './cgroup.js';
 import type { LinkWriter } from './link.js';
 import type { Identity } from './worker.js';
 
@@ -38,16 +39,22 @@ export class Spawner {
    * Starts a process, which has its own image when this returns. Signals must be blocked.
    * @throws EAGAIN, ENOMEM, EMFILE and the like, with nothing started
    */
-  start(identity: Identity, link: LinkWriter): Spawned {
+  start(identity: Identity, link: LinkWriter, group: WorkerGroup | undefined): Spawned {
+    const procs = group?.procs ?? -1;
     const spawned =
       this.#image === undefined
-        ? spawn(programRequest(this.#program), -1)
-        : this.#startImage(this.#image, identity, link.fd!);
+        ? spawn(programRequest(this.#program), -1, procs)
+        : this.#startImage(this.#image, identity, link.fd!, procs);
     this.#release();
     return spawned;
   }
 
-  #startImage({ path, argv, cwd = '' }: Image, identity: Identity, link: number): Spawned {
+  #startImage(
+    { path, argv, cwd = '' }: Image,
+    identity: Identity,
+    link: number,
+    procs: number,
+  ): Spawned {
     const opened: number[] = [];
     // This process has printed what the program prints before the call; but not so for stderr: an
     // exception on the way there is for somebody to see.
@@ -79,6 +86,7 @@ export class Spawner {
           closed: [],
         },
         link,
+        procs,
       );
     } finally {
       for (const fd of opened) close(fd);
@@ -119,8 +127,8 @@ function programRequest(argv: readonly string[]): ImageRequest {
   };
 }
 
-function spawn(request: ImageRequest, link: number): Spawned {
-  const result = addon.spawn(request, link);
+function spawn(request: ImageRequest, link: number, procs: number): Spawned {
+  const result = addon.spawn(request, link, procs);
   if (typeof result === 'number') return { pid: result, error: undefined };
   const [errno, sentence, call, pid] = result;
   const path = call === 'execve' ? request.path : call === 'chdir' ? request.cwd : undefined;

@@ -158,5 +158,7 @@ export type Decision =
   | { event: 'stopped'; code: number }
   /** There is no control socket where one was offered. */
   | { event: 'no-control'; error: string }
+  /** Its group was delegated to it, and cannot be divided all the same. */
+  | { event: 'no-cgroup'; error: string }
   /** The supervisor itself. */
   | { event: 'failed'; error: string };

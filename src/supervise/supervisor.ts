@@ -17,6 +17,7 @@ import {
   type WaitResult,
 } from '../posix/process.js';
 import { SIG_SETMASK, setSignalDisposition, sigprocmask } from '../posix/signal.js';
+import { delegatedGroup, Groups, type WorkerGroup } from './cgroup.js';
 import { type Client, ControlSocket, parseRequest } from './control.js';
 import { describeExit, Journal } from './decisions.js';
 import { Families, killQuietly } from './family.js';
@@ -73,6 +74,7 @@ export class Supervisor {
   readonly #onTheirWay = new Map<number, Set<NodeJS.Signals>>();
   readonly #journal: Journal;
   readonly #control: ControlSocket | undefined;
+  readonly #groups: Groups | undefined;
   readonly #inbox: Inbox;
   readonly #families = new Families();
   readonly #links = new Map<number, LinkReader>();
@@ -95,7 +97,7 @@ export class Supervisor {
   /** Clients that wait for the end of a reload. */
   #reloading: Client[] = [];
 
-  /** @throws what opening the log and the control socket does, with nothing changed */
+  /** @throws what opening the log, the control socket and the group does, with nothing changed */
   constructor(plan: Plan, upstream: Upstream, spawner: Spawner | undefined) {
     this.#plan = plan;
     this.#upstream = upstream;
@@ -104,8 +106,10 @@ export class Supervisor {
     this.#journal = new Journal(plan.log);
     try {
       this.#control = this.#openControl();
+      this.#groups = this.#openGroups();
       this.#inbox = new Inbox(SIGNALS);
     } catch (error) {
+      this.#groups?.[Symbol.dispose]();
       this.#control?.[Symbol.dispose]();
       this.#journal[Symbol.dispose]();
       throw error;
@@ -124,6 +128,20 @@ export class Supervisor {
     } catch (error) {
       if (!control.offered) throw error;
       this.#journal.tell({ event: 'no-control', error: (error as Error).message });
+      return undefined;
+    }
+  }
+
+  #openGroups(): Groups | undefined {
+    const { cgroup } = this.#plan;
+    if (cgroup === 'none') return undefined;
+    if (cgroup !== 'auto') return new Groups(cgroup);
+    const own = delegatedGroup();
+    if (own === undefined) return undefined;
+    try {
+      return new Groups(own);
+    } catch (error) {
+      this.#journal.tell({ event: 'no-cgroup', error: (error as Error).message });
       return undefined;
     }
   }
@@ -408,11 +426,18 @@ export class Supervisor {
     // Until the child has its own handlers, no signal may reach ours in it.
     const unblockSignals = blockSignals();
     let link: ReturnType<typeof openLink> | undefined;
+    let group: WorkerGroup | undefined;
     let pid: number;
     try {
       link = openLink();
-      pid = this.#spawner === undefined ? fork({ parent: 'alone' }) : this.#spawn(identity, link);
+      group = this.#groups?.add();
+      pid =
+        this.#spawner === undefined
+          ? fork({ parent: 'alone' })
+          : this.#spawn(identity, link, group);
     } catch (error) {
+      group?.close();
+      group?.remove();
       link?.reader[Symbol.dispose]();
       link?.writer.close();
       unblockSignals();
@@ -424,7 +449,7 @@ export class Supervisor {
     this.#forks++;
     if (pid === 0) {
       try {
-        this.#becomeWorker(parent, reader);
+        this.#becomeWorker(parent, reader, group);
         unblockSignals();
         if (this.#plan.exec !== undefined) runProgram(this.#plan.exec);
       } catch (error) {
@@ -434,8 +459,9 @@ export class Supervisor {
       return { identity, link: writer };
     }
     writer.close();
+    group?.close();
     this.#links.set(pid, reader);
-    this.#families.add(pid);
+    this.#families.add(pid, group);
     try {
       // Both do it: whoever comes first, nobody sees it in the wrong group.
       setpgid(pid, pid);
@@ -449,8 +475,12 @@ export class Supervisor {
     return undefined;
   }
 
-  #spawn(identity: Identity, { writer }: { writer: LinkWriter }): number {
-    const { pid, error } = this.#spawner!.start(identity, writer);
+  #spawn(
+    identity: Identity,
+    { writer }: { writer: LinkWriter },
+    group: WorkerGroup | undefined,
+  ): number {
+    const { pid, error } = this.#spawner!.start(identity, writer, group);
     if (error !== undefined) this.#errors.set(pid, error.message);
     else if (this.#spawner!.arrives) this.#onTheirWay.set(pid, new Set());
     return pid;
@@ -472,14 +502,17 @@ export class Supervisor {
   #undo(): void {
     setFlagsFromString(`${YOUNG_GROWTH}=2`);
     this.#inbox.close();
+    this.#groups?.[Symbol.dispose]();
     this.#control?.[Symbol.dispose]();
     this.#journal[Symbol.dispose]();
   }
 
   /** Undoes in the child what makes a supervisor, signals blocked. */
-  #becomeWorker(parent: number, own: LinkReader): void {
+  #becomeWorker(parent: number, own: LinkReader, group: WorkerGroup | undefined): void {
     setpgid(0, 0);
     endWith(parent);
+    group?.enter();
+    this.#groups?.release();
     setFlagsFromString(`${YOUNG_GROWTH}=2`);
     this.#inbox.close();
     this.#control?.release();
@@ -491,6 +524,7 @@ export class Supervisor {
   #exit(code: number): never {
     const deadline = performance.now() + CLEARING;
     while (this.#families.clear() && performance.now() < deadline) readyAmong([], 2);
+    this.#groups?.[Symbol.dispose]();
     const { announced } = this.#state;
     const stopped = !announced && code === 0 && this.#stopped;
     const reason = stopped ? 'doublefork: stopped before the workers were ready' : this.#lastError;
