@@ -401,3 +401,21 @@ describe('top', () => {
     expect(await new Place().run('top', ...words)).toMatchObject({ code: 2, stdout: '' });
   });
 });
+
+test('what only these need is loaded by them alone', async () => {
+  const place = new Place();
+  const probe = join(place.folder, 'probe.cjs');
+  writeFileSync(
+    probe,
+    `process.on('exit', () => {
+      console.error(process.moduleLoadList.includes('NativeModule readline'));
+    });`,
+  );
+  const loads = async (...words: string[]) => {
+    const options = { cwd: place.folder, env: place.env };
+    return (await execute(node, ['-r', probe, COMMAND, ...words], options)).stderr;
+  };
+  expect(await loads('start', '--help')).toBe('false\n');
+  expect(await loads('status', 'it')).toBe('false\n');
+  expect(await loads('status', '--control', '/none')).toBe('true\n');
+});
