@@ -1,10 +1,11 @@
 // The control socket: who may, asks with a line of JSON and is answered with lines of JSON.
 // Nothing here waits: a client that does not read is dropped.
 
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { UnixSocket } from '../listen/unix.js';
+import { isAlive } from '../pidfile/process.js';
 import { POLLIN, POLLOUT, type PollRequest, setNonBlocking } from '../posix/descriptor.js';
-import { accept, peerCredentials } from '../posix/socket.js';
+import { AF_UNIX, accept, connect, peerCredentials, SOCK_STREAM, socket } from '../posix/socket.js';
 import { MOST_WORKERS } from './options.js';
 
 /** What can be asked of a supervisor. */
@@ -97,6 +98,7 @@ export class ControlSocket implements Disposable {
 
   /** @throws EADDRINUSE if another supervisor listens there; EACCES, ENOENT */
   constructor(path: string) {
+    removeOrphan(path);
     this.#socket = new UnixSocket(path, 0o600, 16);
     setNonBlocking(this.#socket.fd, true);
   }
@@ -157,6 +159,25 @@ export class ControlSocket implements Disposable {
   [Symbol.dispose](): void {
     this.release();
     this.#socket.unlink();
+  }
+}
+
+/**
+ * Removes a socket that listens, and whose supervisor was killed: a worker on its way out of the fork,
+ * which may have been stopped there, has not closed its copy yet.
+ */
+function removeOrphan(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const fd = socket(AF_UNIX, SOCK_STREAM);
+  try {
+    connect(fd, { path });
+    // unix(7): those of the process that called listen(2).
+    if (!isAlive(peerCredentials(fd).pid)) unlinkSync(path);
+  } catch (error) {
+    // Nobody has a copy. UnixSocket knows that, too.
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+  } finally {
+    closeSync(fd);
   }
 }
 

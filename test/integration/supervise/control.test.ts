@@ -14,8 +14,12 @@ import { decisions, get } from './tools.js';
 const STAY = 'setInterval(() => {}, 1e6);';
 
 /** Starts a program whose supervise() has these options and a control socket. */
-function supervised(options: string, worker: string, before = '') {
-  const control = join(temporaryFolder(), 'control');
+function supervised(
+  options: string,
+  worker: string,
+  before = '',
+  control = join(temporaryFolder(), 'control'),
+) {
   const program = start(`
     const { supervise, listen } = doublefork;
     ${before}
@@ -120,6 +124,27 @@ describe('control socket', () => {
     await (await ask()).stop();
     await program.ended;
   });
+});
+
+test('a socket whose supervisor was killed is free, even if somebody has a copy of it', async () => {
+  const control = join(temporaryFolder(), 'control');
+  const killed = start(`
+    const { spawn } = await import('node:child_process');
+    const fd = posix.socket(posix.AF_UNIX, posix.SOCK_STREAM);
+    posix.bind(fd, { path: '${control}' });
+    posix.listen(fd);
+    const copy = spawn('sleep', ['1000'], { stdio: ['ignore', 'ignore', 'ignore', fd], detached: true });
+    report(copy.pid);
+    process.exit();
+  `);
+  const copy = await killed.report();
+  await killed.ended;
+  const { program, ask } = supervised('', `${report} ${STAY}`, '', control);
+  await program.report();
+  expect(await (await ask()).status()).toMatchObject({ pid: program.pid });
+  process.kill(copy);
+  await (await ask()).stop();
+  expect((await program.ended).code).toBe(0);
 });
 
 describe('replacement', () => {
