@@ -46,6 +46,7 @@
             "native/fork/fork.cc",
             "native/fork/freeze.cc",
             "native/fork/heap.cc",
+            "native/fork/move.cc",
             "native/fork/proc.cc",
             "native/fork/reason.cc",
             "native/fork/revive.cc",

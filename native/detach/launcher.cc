@@ -18,6 +18,7 @@
 
 #include "detach/message.h"
 #include "detach/program.h"
+#include "detach/quiet.h"
 
 namespace doublefork {
 namespace {
@@ -37,16 +38,21 @@ void OnEndingSignal(int number) {
   }
 }
 
-// Waits for input, at most for `wait` (null: for ever). Signals of `mask` only come through inside.
-bool WaitForInput(int fd, const timespec* wait, const sigset_t* mask) {
+void CatchSignal(int number, struct sigaction* old) {
+  struct sigaction action = {};
+  action.sa_handler = OnEndingSignal;
+  sigaction(number, &action, old);
+}
+
+// Waits for input, at most for `wait` (null: for ever). Signals outside of `blocked` come through.
+bool WaitForInput(int fd, const timespec* wait, const sigset_t* blocked) {
 #ifdef __APPLE__  // has no ppoll(2)
   fd_set set;
   FD_ZERO(&set);
   FD_SET(fd, &set);
-  return pselect(fd + 1, &set, nullptr, nullptr, wait, mask) > 0;
+  return pselect(fd + 1, &set, nullptr, nullptr, wait, blocked) > 0;
 #else
-  pollfd entry = {fd, POLLIN, 0};
-  return ppoll(&entry, 1, wait, mask) > 0;
+  return quiet::Poll(fd, POLLIN, wait, blocked) > 0;
 #endif
 }
 
@@ -162,20 +168,32 @@ void Launcher::CatchSignals() {
   if (caught_) return;
   caught_ = true;
   waiting_thread = pthread_self();
-  // Every handler of the program's is for its event loop, which no longer turns here.
-  struct sigaction action = {};
-  action.sa_handler = OnEndingSignal;
-  for (int i = 0; i < kEndingSignalCount; ++i) {
-    sigaction(kEndingSignals[i], &action, &old_actions_[i]);
+  for (int i = 0; i < kEndingSignalCount; ++i) CatchSignal(kEndingSignals[i], &old_actions_[i]);
+}
+
+Vigil Launcher::vigil() const {
+  Vigil vigil = {fds_[0], old_mask_};
+  // Every other handler is the program's, for its event loop, which no longer turns here.
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction action;
+    if (sigaction(number, nullptr, &action) < 0) continue;  // libc's own
+    if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
+      sigaddset(&vigil.blocked, number);
+    }
   }
+  // They come through inside ppoll() only: none falls between the check and the wait.
+  for (int number : kEndingSignals) sigdelset(&vigil.blocked, number);
+  return vigil;
 }
 
 void Launcher::Await(pid_t daemon, int timeout_ms) {
-  close(fds_[1]);  // If it is not closed already.
-  CatchSignals();
-  // They come through inside ppoll() only: none falls between the check and the wait.
-  sigset_t waiting = old_mask_;
-  for (int number : kEndingSignals) sigdelset(&waiting, number);
+  close(fds_[1]);
+  vigil().Await(daemon, timeout_ms);
+}
+
+void Vigil::Await(pid_t daemon, int timeout_ms) const {
+  waiting_thread = pthread_self();
+  for (int number : kEndingSignals) CatchSignal(number, nullptr);
 
   const int64_t deadline = NowMs() + timeout_ms;
   char buffer[4096];
@@ -197,9 +215,9 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
     }
     const timespec wait = {static_cast<time_t>(left / 1000),
                            static_cast<long>(left % 1000) * 1'000'000};
-    if (!WaitForInput(fds_[0], timeout_ms > 0 ? &wait : nullptr, &waiting)) continue;
+    if (!WaitForInput(fd, timeout_ms > 0 ? &wait : nullptr, &blocked)) continue;
 
-    const ssize_t got = read(fds_[0], buffer, sizeof buffer);
+    const long got = quiet::Read(fd, buffer, sizeof buffer);
     if (got < 0) continue;
     if (got == 0 && told) _exit(code);
     if (got == 0 && program.announced()) program.Await(daemon);

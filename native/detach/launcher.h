@@ -10,6 +10,18 @@ namespace doublefork {
 // SIGINT, SIGTERM, SIGHUP and SIGQUIT, by which a user or a terminal ends a waiting launcher.
 constexpr int kEndingSignalCount = 4;
 
+// What the launcher waits with. The memory may be the daemon's meanwhile (fork/move.h): this lies
+// on the launcher's own stack.
+struct Vigil {
+  int fd;            // where the daemon's word comes from
+  sigset_t blocked;  // while it waits
+
+  // Waits in C, since the event loop belongs to the daemon now. Ends the process with the daemon's
+  // code. Silence for `timeout_ms` (0: for ever) and a signal to the launcher end the daemon first,
+  // so that no orphan stays.
+  [[noreturn]] void Await(pid_t daemon, int timeout_ms) const;
+};
+
 // The pipe between launcher and daemon. The daemon writes one line, its exit code, and behind it
 // what the user is to read; "0\n" means ready, and what is behind it
 // goes to the standard output. End of file without a line: it died, unless it had
@@ -27,9 +39,6 @@ class Launcher {
   // 0, or the errno that left it without a pipe.
   int error() const { return error_; }
 
-  // The end that Await() reads from.
-  int fd() const { return fds_[0]; }
-
   // In the launcher, before its descriptors are closed: the program may have set the terminal raw
   // for its own input, but Ctrl-C has to work while the launcher waits, and in the shell after it.
   void RestoreTerminal();
@@ -39,9 +48,10 @@ class Launcher {
   // them before that, it must be asked for before the daemon is there.
   void CatchSignals();
 
-  // In the launcher: waits in C, since its other threads are frozen and its event loop belongs to
-  // the daemon now. Ends the process with the daemon's code. Silence for `timeout_ms` (0: for ever)
-  // and a signal to the launcher end the daemon first, so that no orphan stays.
+  // In the launcher, for its wait.
+  Vigil vigil() const;
+
+  // Closes the daemon's end, and waits.
   [[noreturn]] void Await(pid_t daemon, int timeout_ms);
 
   // In the daemon: the descriptor to write to, which is the caller's from now on.

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "detach/quiet.h"
+
 namespace doublefork {
 namespace {
 
@@ -43,14 +45,14 @@ const char* SignalName(int number) {
 
 bool Say(int fd, const char* text, size_t length) {
   while (length > 0) {
-    const ssize_t written = write(fd, text, length);
+    const long written = quiet::Write(fd, text, length);
     if (written >= 0) {
       text += written;
       length -= static_cast<size_t>(written);
-    } else if (errno == EAGAIN) {
+    } else if (written == -EAGAIN) {
       pollfd entry = {fd, POLLOUT, 0};
       poll(&entry, 1, -1);
-    } else if (errno != EINTR) {
+    } else if (written != -EINTR) {
       return false;
     }
   }

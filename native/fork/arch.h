@@ -1,4 +1,4 @@
-// What differs between processors. Each arch_*.h gives the same eight names.
+// What differs between processors. Each arch_*.h gives the same names.
 #ifndef DOUBLEFORK_FORK_ARCH_H_
 #define DOUBLEFORK_FORK_ARCH_H_
 

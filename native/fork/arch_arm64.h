@@ -10,25 +10,9 @@
 
 #include <cstdint>
 
-namespace doublefork::arch {
+#include "syscalls/raw.h"
 
-// A system call that leaves errno alone: errno belongs to whatever the thread was doing. The result
-// is -errno on failure, as the kernel gives it.
-inline long Syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
-                    long f = 0) {
-  register long x8 asm("x8") = number;
-  register long x0 asm("x0") = a;
-  register long x1 asm("x1") = b;
-  register long x2 asm("x2") = c;
-  register long x3 asm("x3") = d;
-  register long x4 asm("x4") = e;
-  register long x5 asm("x5") = f;
-  asm volatile("svc #0"
-               : "+r"(x0)
-               : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-               : "memory");
-  return x0;
-}
+namespace doublefork::arch {
 
 // clone(flags, stack, parent_tid, tls, child_tid): the last two are swapped on x86-64.
 inline long Clone(unsigned long flags, int* child_tid) {
@@ -83,10 +67,6 @@ inline void (*Restorer())() { return nullptr; }
       "svc #0\n" ::"r"(info)
       : "memory");
   __builtin_unreachable();
-}
-
-inline char* StackBelow(const siginfo_t* info, const ucontext_t*) {
-  return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(info) - 512) & ~uintptr_t{63});
 }
 
 }  // namespace doublefork::arch

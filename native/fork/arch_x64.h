@@ -10,22 +10,9 @@
 
 #include <cstdint>
 
-namespace doublefork::arch {
+#include "syscalls/raw.h"
 
-// A system call that leaves errno alone: errno belongs to whatever the thread was doing. The result
-// is -errno on failure, as the kernel gives it.
-inline long Syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
-                    long f = 0) {
-  long result;
-  register long r10 asm("r10") = d;
-  register long r8 asm("r8") = e;
-  register long r9 asm("r9") = f;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
-}
+namespace doublefork::arch {
 
 // clone(flags, stack, parent_tid, child_tid, tls): the last two are swapped on other processors.
 inline long Clone(unsigned long flags, int* child_tid) {
@@ -82,11 +69,6 @@ inline void (*Restorer())() { return DoubleforkRestorer; }
       "syscall\n" ::"r"(context)
       : "memory");
   __builtin_unreachable();
-}
-
-// Below the frame lies nothing that is still needed; the red zone is above it.
-inline char* StackBelow(const siginfo_t*, const ucontext_t* context) {
-  return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(context) - 512) & ~uintptr_t{63});
 }
 
 }  // namespace doublefork::arch

@@ -1,15 +1,10 @@
 // The fork engine's face to JavaScript: fork, detach, forkSupport.
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 #include <uv.h>
-
-#include <cerrno>
 
 #include "detach/launcher.h"
 #include "fork/exports.h"
 #include "fork/fork.h"
-#include "fork/proc.h"
+#include "fork/move.h"
 
 namespace doublefork {
 namespace {
@@ -31,7 +26,7 @@ uv_loop_t* MainLoop(Napi::Env env) {
 
 // fork(parent, timeoutMs) -> 0, pid or a refusal.
 Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
-  const ForkRequest request = {MainLoop(info.Env()), Generations::kChild,
+  const ForkRequest request = {MainLoop(info.Env()),
                                static_cast<Parent>(info[0].As<Napi::Number>().Int32Value()),
                                info[1].As<Napi::Number>().Int32Value()};
   Reason reason;
@@ -40,46 +35,22 @@ Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), pid);
 }
 
-// The launcher has a copy of every socket and file of the daemon's. What the daemon closes would
-// stay open for as long as the launcher waits: a port in use, a peer that waits for the end. So the
-// daemon goes on only when the launcher has let go of everything. A pipe that it lets go of as well
-// says so.
-class LettingGo {
+class WaitingLauncher final : public Remainder {
  public:
-  LettingGo() {
-    if (pipe2(fds_, O_CLOEXEC) < 0) error_ = errno;
-  }
-  ~LettingGo() {
-    for (int fd : fds_) {
-      if (fd >= 0) close(fd);
-    }
-  }
-  LettingGo(const LettingGo&) = delete;
-  LettingGo& operator=(const LettingGo&) = delete;
+  WaitingLauncher(Launcher& launcher, int timeout_ms)
+      : launcher_(launcher), timeout_ms_(timeout_ms) {}
 
-  int error() const { return error_; }
-
-  // In the launcher, whose other threads never run again.
-  void CloseAllBut(int keep) {
-    proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
-      if (fd > STDERR_FILENO && fd != folder && fd != keep) close(fd);
-      return 0;
-    });
-    fds_[0] = fds_[1] = -1;
-  }
-
-  // In the daemon.
-  void Wait() {
-    close(fds_[1]);
-    fds_[1] = -1;
-    char nothing;
-    while (read(fds_[0], &nothing, 1) < 0 && errno == EINTR) {
-    }
+  [[noreturn]] void Run(pid_t daemon, LettingGo letting_go) override {
+    launcher_.RestoreTerminal();
+    const Vigil vigil = launcher_.vigil();
+    const int timeout_ms = timeout_ms_;
+    letting_go.CloseAllBut(vigil.fd);
+    vigil.Await(daemon, timeout_ms);
   }
 
  private:
-  int fds_[2] = {-1, -1};
-  int error_ = 0;
+  Launcher& launcher_;
+  const int timeout_ms_;
 };
 
 // detach(quiesceTimeoutMs, readyTimeoutMs, confinement) -> in the daemon, the descriptor on which
@@ -87,24 +58,16 @@ class LettingGo {
 // exits.
 Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
   const Confinement confinement(info[2]);
-  const ForkRequest request = {MainLoop(info.Env()), Generations::kDaemon, Parent::kFrozen,
-                               info[0].As<Napi::Number>().Int32Value(), &confinement};
   Reason reason;
   Launcher launcher;
-  LettingGo letting_go;
-  if (launcher.error() != 0 || letting_go.error() != 0) {
-    reason.Set(launcher.error() != 0 ? launcher.error() : letting_go.error(),
-               "no pipe to the daemon");
+  if (launcher.error() != 0) {
+    reason.Set(launcher.error(), "no pipe to the daemon");
     return Refusal(info.Env(), reason);
   }
-  const pid_t daemon = Fork(request, reason);
-  if (daemon < 0) return Refusal(info.Env(), reason);
-  if (daemon > 0) {
-    launcher.RestoreTerminal();
-    letting_go.CloseAllBut(launcher.fd());
-    launcher.Await(daemon, info[1].As<Napi::Number>().Int32Value());
-  }
-  letting_go.Wait();
+  WaitingLauncher waiting(launcher, info[1].As<Napi::Number>().Int32Value());
+  const MoveRequest request = {MainLoop(info.Env()), info[0].As<Napi::Number>().Int32Value(),
+                               confinement, waiting};
+  if (Move(request, reason) < 0) return Refusal(info.Env(), reason);
   return Napi::Number::New(info.Env(), launcher.BecomeDaemon());
 }
 

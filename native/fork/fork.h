@@ -10,11 +10,6 @@
 
 namespace doublefork {
 
-enum class Generations {
-  kChild,   // fork(2)
-  kDaemon,  // twice, with setsid(2) in between: the child of a session leader that is gone
-};
-
 enum class Parent {
   kRuns,    // the threads of the parent go on
   kFrozen,  // they never run again: the caller only waits and exits
@@ -23,11 +18,8 @@ enum class Parent {
 
 struct ForkRequest {
   uv_loop_t* main_loop;
-  Generations generations;
   Parent parent;
   int timeout_ms;  // for the other threads to come to rest
-  // Applied in the child while it has one thread; the others inherit it. Null: nothing changes.
-  const Confinement* confinement = nullptr;
 };
 
 // 0 in the child, its process id in the parent, -1 with the reason when nothing has changed.

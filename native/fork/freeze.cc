@@ -12,6 +12,7 @@
 
 #include "fork/arch.h"
 #include "fork/proc.h"
+#include "fork/revive.h"
 
 namespace doublefork {
 namespace {
@@ -57,6 +58,7 @@ struct Table {
   void (*action)(const void*) = nullptr;
   const void* argument = nullptr;
   std::atomic<int> acting{0};
+  bool dismissed = false;  // they do not go on at all
   bool kept = false;
   KernelSigaction old_action = {};
 } table;
@@ -75,9 +77,14 @@ void Pause(long nanoseconds) {
   arch::Syscall(SYS_nanosleep, reinterpret_cast<long>(&pause), 0);
 }
 
-void Record(Thread& thread, const siginfo_t* info, const ucontext_t* context) {
+// What the handler may need below its frame.
+constexpr size_t kHandlerRoom = 2048;
+
+void Record(Thread& thread, const siginfo_t* info, const ucontext_t* context, char* frame) {
   thread.info = info;
   thread.context = context;
+  thread.stack =
+      reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(frame) - kHandlerRoom) & ~uintptr_t{63});
   thread.thread_pointer = arch::ThreadPointer();
   thread.tid_address = reinterpret_cast<int*>(thread.thread_pointer + table.tid_offset);
   arch::Syscall(SYS_get_robust_list, 0, reinterpret_cast<long>(&thread.robust_list),
@@ -95,6 +102,14 @@ void Act() {
   errno = old;
   table.acting.fetch_sub(1);
   FutexWake(table.acting);
+}
+
+// The end of a thread whose stack another process goes on with.
+[[noreturn]] void Leave(Thread& thread) {
+  UnregisterOwnThread();
+  arch::Syscall(SYS_set_tid_address, reinterpret_cast<long>(&thread.alive));
+  arch::Syscall(SYS_exit, 0);
+  __builtin_unreachable();
 }
 
 // What libc sends has si_code SI_TKILL, and its handler passes over all else: so a signal of ours
@@ -127,11 +142,13 @@ void Handler(int number, siginfo_t* info, void* context) {
       continue;
     }
     const int ticket = thread.ticket.load();
-    Record(thread, info, static_cast<const ucontext_t*>(context));
+    Record(thread, info, static_cast<const ucontext_t*>(context),
+           static_cast<char*>(__builtin_frame_address(0)));
     thread.state.store(Thread::kFrozen);
     table.entered.fetch_add(1);
     FutexWake(table.entered);
     while (thread.ticket.load() == ticket) FutexWait(thread.ticket, ticket, nullptr);
+    if (table.dismissed) Leave(thread);
     Act();
     return;
   }
@@ -503,9 +520,35 @@ void Freeze::Keep(bool helpers_run) {
   Thaw();
 }
 
+void Freeze::Dismiss() {
+  table.dismissed = true;
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() != Thread::kFrozen) continue;
+    thread->alive.store(1);
+    thread->ticket.fetch_add(1);
+    FutexWake(thread->ticket);
+  }
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() != Thread::kFrozen) continue;
+    while (thread->alive.load() != 0) {
+      // Not a private futex: it is the kernel that wakes.
+      arch::Syscall(SYS_futex, reinterpret_cast<long>(&thread->alive), FUTEX_WAIT, 1, 0);
+    }
+  }
+}
+
+void Freeze::TakeBack() {
+  *tid_address_ = static_cast<int>(arch::Syscall(SYS_gettid));
+  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
+    if (thread->state.load() == Thread::kFrozen) *thread->tid_address = thread->tid;
+  }
+  table.unread.store(0);
+}
+
 void Freeze::Forget() {
   stopped_ = false;
   table.kept = false;
+  table.dismissed = false;
   table.size.store(0);
   RestoreHandler();
 }

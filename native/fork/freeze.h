@@ -30,9 +30,12 @@ struct Thread {
   std::atomic<int> ticket;
   bool seen;  // by the enumeration that is under way
   bool kept;  // frozen for good
+  // futex: the kernel clears it when the thread that was dismissed is off its stack.
+  std::atomic<int> alive;
 
   const siginfo_t* info;
   const ucontext_t* context;
+  char* stack;  // below which nothing is in use, not even while the thread waits in the handler
   char* thread_pointer;
   int* tid_address;
   void* robust_list;
@@ -75,8 +78,12 @@ class Freeze {
   // The threads stay as they are for good; a later Stop() of this process finds them so. With
   // `helpers_run`, those go on that sleep until the calling thread has work for them.
   void Keep(bool helpers_run);
-  // For the copy of the process, which has no such threads yet.
+  // They end, without a trace in the memory. Returns when all have.
+  void Dismiss();
+  // For the process that the threads were cloned into: the frozen ones are another's, or gone.
   void Forget();
+  // Undoes what cloning them has changed in the memory, after that process has ended.
+  void TakeBack();
 
   // The address at which libc and the kernel keep the calling thread's id.
   int* tid_address() const { return tid_address_; }

@@ -23,24 +23,37 @@ namespace {
 
 // rseq(2): the kernel writes the processor number there for sched_getcpu(3) and malloc's caches. A
 // thread made with CLONE_VM starts without the registration.
+struct RseqArea {
+  char* begin;
+  unsigned size;
+
+  explicit RseqArea(char* thread_pointer) : begin(nullptr), size(0) {
+    if (&__rseq_size == nullptr || &__rseq_offset == nullptr || __rseq_size == 0) return;
+    begin = thread_pointer + __rseq_offset;
+    // glibc 2.40 tells the size of the features in use there; what it registers is at least 32
+    // bytes.
+    size = __rseq_size < 32 ? 32 : __rseq_size;
+  }
+  long Call(int flags) const {
+    return arch::Syscall(SYS_rseq, reinterpret_cast<long>(begin), size, flags,
+                         arch::kRseqSignature);
+  }
+};
+
 void RegisterRseq(char* thread_pointer) {
-  if (&__rseq_size == nullptr || &__rseq_offset == nullptr || __rseq_size == 0) return;
-  // glibc 2.40 tells the size of the features in use there; what it registers is at least 32 bytes.
-  const unsigned size = __rseq_size < 32 ? 32 : __rseq_size;
-  char* const area = thread_pointer + __rseq_offset;
-  const long error =
-      arch::Syscall(SYS_rseq, reinterpret_cast<long>(area), size, 0, arch::kRseqSignature);
-  // EBUSY: it was registered already, which a plain clone inherits. Any other failure: libc must
-  // ask the kernel each time (RSEQ_CPU_ID_REGISTRATION_FAILED in the second word).
-  if (error < 0 && error != -EBUSY) reinterpret_cast<int*>(area)[1] = -2;
+  const RseqArea area(thread_pointer);
+  if (area.begin == nullptr) return;
+  const long error = area.Call(0);
+  // EBUSY: it was registered already, which a clone without CLONE_VM inherits. Any other failure:
+  // libc must ask the kernel each time (RSEQ_CPU_ID_REGISTRATION_FAILED in the second word).
+  if (error < 0 && error != -EBUSY) reinterpret_cast<int*>(area.begin)[1] = -2;
 }
 
-// futex: opened when every copy exists. Were one refused, those before it would have run on in a
-// process that is said never to have been.
+// futex: opened when every new thread exists. Were one refused, those before it would have run on
+// in a process that is said never to have been.
 std::atomic<int> gate{0};
 
-// The copy of a thread begins here, on its own stack, below the frame that the freezing signal
-// left.
+// A thread begins here, on its own stack, below the handler that froze it.
 int Continue(void* argument) {
   const Thread& thread = *static_cast<const Thread*>(argument);
   arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(thread.robust_list),
@@ -71,7 +84,16 @@ void RegisterOwnThread(void* robust_list, unsigned long robust_list_size) {
   RegisterRseq(arch::ThreadPointer());
 }
 
-bool ReviveThreads(Reason& reason) {
+void UnregisterOwnThread() {
+  constexpr long kRobustListHead = 3 * sizeof(void*);
+  constexpr int kUnregister = 1;  // RSEQ_FLAG_UNREGISTER
+  arch::Syscall(SYS_set_robust_list, 0, kRobustListHead);
+  arch::Syscall(SYS_set_tid_address, 0);
+  const RseqArea area(arch::ThreadPointer());
+  if (area.begin != nullptr) area.Call(kUnregister);
+}
+
+bool CreateThreads(Reason& reason) {
   // What pthread_create(3) asks for. The id is written for the parent's sake, before the thread
   // runs; it is cleared, and joiners woken, when the thread ends.
   constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
@@ -82,13 +104,16 @@ bool ReviveThreads(Reason& reason) {
     BeginReading();
     // Nobody waits for the thread to run: it comes up beside the rest of the fork, and whoever
     // needs it finds it asleep or awake, as ever.
-    const int tid = clone(Continue, arch::StackBelow(thread->info, thread->context), kFlags, thread,
-                          thread->tid_address, thread->thread_pointer, thread->tid_address);
+    const int tid = clone(Continue, thread->stack, kFlags, thread, thread->tid_address,
+                          thread->thread_pointer, thread->tid_address);
     if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
   }
+  return true;
+}
+
+void OpenGate() {
   gate.store(1);
   arch::Syscall(SYS_futex, reinterpret_cast<long>(&gate), FUTEX_WAKE_PRIVATE, INT_MAX);
-  return true;
 }
 
 }  // namespace doublefork

@@ -10,9 +10,16 @@ namespace doublefork {
 // child.
 void RegisterOwnThread(void* robust_list, unsigned long robust_list_size);
 
-// Each thread that Freeze recorded goes on in this process from the system call in which it was
-// interrupted. False, with the reason, when the kernel refuses one; the process is of no use then.
-bool ReviveThreads(Reason& reason);
+// The opposite, for a thread whose memory is another process's from now on: the kernel writes there
+// no more, neither while it runs nor when it ends.
+void UnregisterOwnThread();
+
+// Makes a thread of this process for each that Freeze recorded. False, with the reason, when the
+// kernel refuses one; the process is of no use then.
+bool CreateThreads(Reason& reason);
+
+// They go on from the system calls in which they were interrupted.
+void OpenGate();
 
 }  // namespace doublefork
 

@@ -110,9 +110,28 @@ bool Rings::FindMappings(Reason& reason) {
   return true;
 }
 
-bool Rings::Renew(bool parent_runs, Reason& reason) {
+bool Rings::TakeInventory(Reason& reason) {
+  const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int) {
+    char link[32] = {};
+    const proc::Text<64> path("/proc/self/fd/", fd);
+    arch::Syscall(SYS_readlinkat, AT_FDCWD, reinterpret_cast<long>(path.get()),
+                  reinterpret_cast<long>(link), sizeof link - 1);
+    return proc::StartsWith(link, "anon_inode:[io_uring]") && !Note(fd, reason) ? -1 : 0;
+  });
+  if (reason.error != 0) return false;
+  if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
+  return FindMappings(reason);
+}
+
+bool Rings::IsPolled() {
   for (const Ring& ring : rings_) {
-    if (!parent_runs && !ring.polled_by_kernel) continue;
+    if (ring.polled_by_kernel) return true;
+  }
+  return false;
+}
+
+bool Rings::Renew(Reason& reason) {
+  for (const Ring& ring : rings_) {
     // Not mapped as libuv does: somebody else's, and only theirs to renew.
     if (ring.queues.size == 0 || ring.submissions.size == 0) continue;
     if (!RenewOne(ring, reason)) return false;

@@ -170,7 +170,7 @@ bool KernelObjects::NotePendingAsyncs(Reason& reason) {
 
 bool KernelObjects::Separate(Reason& reason) {
   // Epolls after what they watch. The main loop last: it frees numbers that the list still names.
-  return RenewEventFds(reason) && RenewSignalPipes(reason) && rings_.Renew(parent_runs_, reason) &&
+  return RenewEventFds(reason) && RenewSignalPipes(reason) && rings_.Renew(reason) &&
          RenewEpolls(reason) && RenewSignalLock(reason) && RenewMainLoop(reason);
 }
 

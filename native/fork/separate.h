@@ -16,8 +16,7 @@ namespace doublefork {
 // child would steal each other's wake-ups as long as both live.
 class KernelObjects {
  public:
-  KernelObjects(uv_loop_t* main_loop, bool parent_runs)
-      : main_loop_(main_loop), parent_runs_(parent_runs) {}
+  explicit KernelObjects(uv_loop_t* main_loop) : main_loop_(main_loop) {}
 
   // Before the clone, while all is frozen: taken in the child, the thawed parent may have consumed
   // a count already, and that lost wake-up hung 3 of 75 daemons at exit.
@@ -69,7 +68,6 @@ class KernelObjects {
   bool RenewMainLoop(Reason& reason);
 
   uv_loop_t* const main_loop_;
-  const bool parent_runs_;
   Scratch<EventFd> event_fds_;
   Scratch<Epoll> epolls_;
   Scratch<Registration> registrations_;

@@ -42,15 +42,17 @@ export function fork(options: ForkOptions = {}): number {
   const result = addon.fork(mode, integer(timeoutMs, 'options.timeoutMs', 0));
   if (typeof result !== 'number') throw refusal(result, 'fork');
   if (result === 0) {
-    tellJavaScript();
+    tellProcessId();
+    renewRandomStocks();
     rotateMathRandom(rotation);
   }
   return result;
 }
 
 /**
- * Forks twice with setsid(2) in between, and returns in the grandchild only. The caller waits for
- * its word, and exits with the code it gives: see native/detach/launcher.h.
+ * Forks twice with setsid(2) in between, and returns in the grandchild only, which takes over the
+ * caller's memory, nothing copied. The caller waits for its word, and exits with the code it gives:
+ * see native/fork/move.h and native/detach/launcher.h.
  * @param confinement applied in the daemon before anything else of it runs
  * @returns the descriptor to give that word on
  * @throws what the kernel refused of the confinement; otherwise as {@link fork} does, in the caller, with nothing changed
@@ -62,7 +64,7 @@ export function detach(
 ): number {
   const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs, confinement);
   if (typeof result !== 'number') throw refusal(result, 'daemonize');
-  tellJavaScript();
+  tellProcessId();
   return result;
 }
 
@@ -87,14 +89,13 @@ export function refuseWorkers(name: string): void {
   });
 }
 
-function tellJavaScript(): void {
-  // process.pid is cached; not writable, but configurable.
+/** process.pid is cached; not writable, but configurable. */
+function tellProcessId(): void {
   Object.defineProperty(process, 'pid', {
     value: addon.getpid(),
     enumerable: true,
     configurable: true,
   });
-  renewRandomStocks();
 }
 
 /** Not imported: it takes milliseconds to load, and many a program has no other use for it. */

@@ -297,13 +297,13 @@ describe('the system', () => {
   const refuseClone = (errno: number) => {
     const number = process.arch === 'arm64' ? 220 : 56;
     const prctl = process.arch === 'arm64' ? 167 : 157;
-    const CLONE_VM = 0x100;
+    const CLONE_THREAD = 0x10000;
     return [
       'perl',
       '-e',
       // ld nr; jeq clone; ld flags; jset CLONE_VM; ret ERRNO; ret ALLOW: seccomp(2), bpf(4).
       `$filter = pack('SCCL' x 6, 0x20, 0, 0, 0, 0x15, 0, 3, ${number}, 0x20, 0, 0, 16,
-         0x45, 1, 0, ${CLONE_VM}, 6, 0, 0, 0x50000 | ${errno}, 6, 0, 0, 0x7fff0000);
+         0x45, 1, 0, ${CLONE_THREAD}, 6, 0, 0, 0x50000 | ${errno}, 6, 0, 0, 0x7fff0000);
        $program = pack('S x6 P', 6, $filter);
        syscall(${prctl}, 38, 1, 0, 0, 0) == 0 or die "no_new_privs: $!";
        syscall(${prctl}, 22, 2, $program) == 0 or die "seccomp: $!";
