@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -23,13 +22,17 @@ constexpr const char* kFolder = "/dev/fd";
 #endif
 
 // What a descriptor refers to, as /proc names it; "" where there is no /proc.
-Napi::String ObjectOf(Napi::Env env, const char* number) {
-  char path[64];
-  char object[4096];
-  snprintf(path, sizeof path, "%s/%s", kFolder, number);
-  const ssize_t length = readlink(path, object, sizeof object);
-  return Napi::String::New(env, object, length < 0 ? 0 : static_cast<size_t>(length));
-}
+struct Object {
+  char name[4096];
+  size_t length;
+
+  Object(int folder, const char* number) {
+    const ssize_t got = readlinkat(folder, number, name, sizeof name);
+    length = got < 0 ? 0 : static_cast<size_t>(got);
+  }
+  // Of a terminal it is a path.
+  bool MayBeTerminal() const { return length == 0 || name[0] == '/'; }
+};
 
 struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
@@ -48,8 +51,9 @@ Napi::Value OpenDescriptors(const Napi::CallbackInfo& info) {
     Napi::Object descriptor = Napi::Object::New(env);
     descriptor.Set("fd", fd);
     descriptor.Set("closeOnExec", (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-    descriptor.Set("terminal", isatty(fd) == 1);
-    descriptor.Set("object", ObjectOf(env, entry->d_name));
+    const Object object(dirfd(folder.get()), entry->d_name);
+    descriptor.Set("terminal", object.MayBeTerminal() && isatty(fd) == 1);
+    descriptor.Set("object", Napi::String::New(env, object.name, object.length));
     all.Set(all.Length(), descriptor);
   }
   return all;

@@ -216,9 +216,9 @@ bool FindTidOffset(int*& address) {
   return false;
 }
 
-void ReadName(pid_t tid, char (&name)[16]) {
-  const long length =
-      proc::ReadFile(proc::Text<64>("/proc/self/task/", tid, "/comm").get(), name, sizeof name);
+void ReadName(int folder, pid_t tid, char (&name)[16]) {
+  const proc::Text<32> path("", tid, "/comm");
+  const long length = proc::ReadFile(path.get(), name, sizeof name, folder);
   name[length > 0 && name[length - 1] == '\n' ? length - 1 : length < 0 ? 0 : length] = '\0';
 }
 
@@ -237,7 +237,7 @@ int SignalNewcomers() {
     if (error < 0) thread.state.store(Thread::kGone);
     return error == -EAGAIN ? -ENOBUFS : 0;
   };
-  const int error = proc::ForEachNumber("/proc/self/task", [&](int tid, int) {
+  const int error = proc::ForEachNumber("/proc/self/task", [&](int tid, int folder) {
     if (tid == self) return 0;
     for (size_t i = 0; i < table.size.load(); ++i) {
       Thread& thread = table.threads[i];
@@ -246,7 +246,7 @@ int SignalNewcomers() {
       return thread.state.load() == Thread::kRunning ? signal(thread) : 0;
     }
     char name[sizeof Thread::name];
-    ReadName(tid, name);
+    ReadName(folder, tid, name);
     // io_uring's workers are listed as threads, but are the kernel's own and run no handler.
     if (proc::StartsWith(name, "iou-")) return 0;
     const size_t size = table.size.load();

@@ -19,8 +19,8 @@ struct Entry {
 
 }  // namespace
 
-File::File(const char* path, int flags)
-    : fd_(static_cast<int>(arch::Syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path),
+File::File(const char* path, int flags, int folder)
+    : fd_(static_cast<int>(arch::Syscall(SYS_openat, folder, reinterpret_cast<long>(path),
                                          O_RDONLY | O_CLOEXEC | flags))) {}
 
 File::~File() {
@@ -75,13 +75,21 @@ int ForEachNumber(const char* path, Visit visit, void* context) {
   }
 }
 
-long ReadFile(const char* path, char* buffer, size_t size) {
-  const File file(path);
+long ReadFile(const char* path, char* buffer, size_t size, int folder) {
+  const File file(path, 0, folder);
   if (file.fd() < 0) return file.fd();
   const long got = arch::Syscall(SYS_read, file.fd(), reinterpret_cast<long>(buffer),
                                  static_cast<long>(size - 1));
   if (got >= 0) buffer[got] = '\0';
   return got;
+}
+
+long ReadLink(int folder, int number, char* buffer, size_t size) {
+  const Text<16> name("", number);
+  const long length = arch::Syscall(SYS_readlinkat, folder, reinterpret_cast<long>(name.get()),
+                                    reinterpret_cast<long>(buffer), static_cast<long>(size - 1));
+  if (length >= 0) buffer[length] = '\0';
+  return length;
 }
 
 bool StartsWith(const char* text, const char* prefix) {

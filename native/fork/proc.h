@@ -8,10 +8,12 @@
 
 namespace doublefork::proc {
 
+constexpr int kWorkingDirectory = -100;  // AT_FDCWD
+
 // An open file of /proc, closed when it goes out of scope.
 class File {
  public:
-  explicit File(const char* path, int flags = 0);
+  explicit File(const char* path, int flags = 0, int folder = kWorkingDirectory);
   ~File();
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -81,8 +83,12 @@ class Text {
   size_t length_ = 0;
 };
 
-// The first `size - 1` bytes of a file, terminated. The length, or -errno.
-long ReadFile(const char* path, char* buffer, size_t size);
+// The first `size - 1` bytes of a file, terminated. The length, or -errno. A path that begins at a
+// folder that is open saves most of the time.
+long ReadFile(const char* path, char* buffer, size_t size, int folder = kWorkingDirectory);
+
+// What an entry of /proc/self/fd refers to, terminated. The length, or -errno.
+long ReadLink(int folder, int number, char* buffer, size_t size);
 
 bool StartsWith(const char* text, const char* prefix);
 

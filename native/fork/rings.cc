@@ -111,11 +111,9 @@ bool Rings::FindMappings(Reason& reason) {
 }
 
 bool Rings::TakeInventory(Reason& reason) {
-  const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int) {
-    char link[32] = {};
-    const proc::Text<64> path("/proc/self/fd/", fd);
-    arch::Syscall(SYS_readlinkat, AT_FDCWD, reinterpret_cast<long>(path.get()),
-                  reinterpret_cast<long>(link), sizeof link - 1);
+  const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
+    char link[32];
+    if (proc::ReadLink(folder, fd, link, sizeof link) < 0) return 0;
     return proc::StartsWith(link, "anon_inode:[io_uring]") && !Note(fd, reason) ? -1 : 0;
   });
   if (reason.error != 0) return false;

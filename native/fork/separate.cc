@@ -36,7 +36,7 @@ bool Replace(long fresh, int fd, int flags, Reason& reason) {
 
 bool KernelObjects::TakeInventory(Reason& reason) {
   const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
-    return fd == folder || ReadDescriptor(fd, reason) ? 0 : -1;
+    return fd == folder || ReadDescriptor(folder, fd, reason) ? 0 : -1;
   });
   if (reason.error != 0) return false;
   if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
@@ -44,13 +44,9 @@ bool KernelObjects::TakeInventory(Reason& reason) {
          NotePendingAsyncs(reason);
 }
 
-bool KernelObjects::ReadDescriptor(int fd, Reason& reason) {
+bool KernelObjects::ReadDescriptor(int folder, int fd, Reason& reason) {
   char link[64];
-  const proc::Text<64> path("/proc/self/fd/", fd);
-  const long length = arch::Syscall(SYS_readlinkat, AT_FDCWD, reinterpret_cast<long>(path.get()),
-                                    reinterpret_cast<long>(link), sizeof link - 1);
-  if (length < 0) return true;  // Closed meanwhile, by this very listing.
-  link[length] = '\0';
+  if (proc::ReadLink(folder, fd, link, sizeof link) < 0) return true;  // It is closed.
   if (proc::StartsWith(link, "anon_inode:[eventfd]")) return ReadEventFd(fd, reason);
   if (proc::StartsWith(link, "anon_inode:[eventpoll]")) return ReadEpoll(fd, reason);
   if (proc::StartsWith(link, "anon_inode:[io_uring]")) return rings_.Note(fd, reason);

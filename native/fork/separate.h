@@ -52,7 +52,7 @@ class KernelObjects {
     int writer;
   };
 
-  bool ReadDescriptor(int fd, Reason& reason);
+  bool ReadDescriptor(int folder, int fd, Reason& reason);
   bool ReadEventFd(int fd, Reason& reason);
   bool ReadEpoll(int fd, Reason& reason);
   bool ReadPipe(int fd, uint64_t inode, Reason& reason);

@@ -14,23 +14,15 @@ namespace {
 // CET and GCS keep a second stack of return addresses, which the kernel would not let a revived
 // thread share with its frame: Documentation/arch/x86/shstk.rst.
 bool HasShadowStack() {
-  char status[8192];
-  if (proc::ReadFile("/proc/self/status", status, sizeof status) > 0) {
-    const char* const features = strstr(status, "x86_Thread_features:");
-    if (features != nullptr) {
-      const char* const end = strchr(features, '\n');
-      const char* const found = strstr(features, "shstk");
-      if (found != nullptr && (end == nullptr || found < end)) return true;
-    }
-  }
-#if defined(__aarch64__)
-  constexpr long kGetShadowStackStatus = 74;  // PR_GET_SHADOW_STACK_STATUS, Linux 6.13
   unsigned long enabled = 0;
-  if (arch::Syscall(SYS_prctl, kGetShadowStackStatus, reinterpret_cast<long>(&enabled)) == 0) {
-    return (enabled & 1) != 0;
-  }
+#if defined(__x86_64__)
+  constexpr long kStatus = 0x5005;  // ARCH_SHSTK_STATUS, Linux 6.6
+  const long error = arch::Syscall(SYS_arch_prctl, kStatus, reinterpret_cast<long>(&enabled));
+#else
+  constexpr long kStatus = 74;  // PR_GET_SHADOW_STACK_STATUS, Linux 6.13
+  const long error = arch::Syscall(SYS_prctl, kStatus, reinterpret_cast<long>(&enabled));
 #endif
-  return false;
+  return error == 0 && (enabled & 1) != 0;
 }
 
 }  // namespace

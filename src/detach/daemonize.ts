@@ -9,7 +9,7 @@ import { posixError } from '../posix/errors.js';
 import { _exit } from '../posix/process.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
-import { closeInherited, listenDescriptors, unwanted } from './descriptors.js';
+import { closeInherited, listenDescriptors } from './descriptors.js';
 import { engines, type Files } from './engine.js';
 import { openDescriptors } from './inherited.js';
 import { ServiceManager } from './manager.js';
@@ -66,7 +66,9 @@ function start(options: DaemonizeOptions): Daemon {
 
 function begin(options: DaemonizeOptions): Daemon {
   const plan = planFor(options, surroundings());
-  if (plan.cwd !== undefined) checkDirectory(join(plan.chroot ?? '/', plan.cwd));
+  // The default is there.
+  if (plan.cwd !== undefined && plan.cwd !== '/')
+    checkDirectory(join(plan.chroot ?? '/', plan.cwd));
   return plan.detach ? inBackground(plan) : inForeground(plan);
 }
 
@@ -76,21 +78,18 @@ function inBackground(plan: Plan): Daemon {
   const descriptors = openDescriptors();
   const confinement = confinementFor(plan);
   const files = openFiles(plan, confinement);
+  // Before the environment changes.
+  const kept = keptDescriptors(plan, launcher);
   let word: number;
   try {
-    const kept = keptDescriptors(plan, launcher);
-    word = engines[plan.engine](plan, files, {
-      kept,
-      closed: unwanted(descriptors, kept),
-      confinement,
-    });
+    word = engines[plan.engine](plan, files, { kept, open: descriptors, confinement });
   } catch (error) {
     files.redirection.abandon();
     files.pidfile?.abandon();
     throw error;
   }
   // From here on this is the daemon.
-  return settle(plan, files, { word, launcher, descriptors });
+  return settle(plan, files, { word, kept, descriptors });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
@@ -107,7 +106,7 @@ function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
   }
   return settle(plan, files, {
     word: stage.word,
-    launcher: process.pid,
+    kept: keptDescriptors(plan, process.pid),
     descriptors: openDescriptors(),
   });
 }
@@ -131,17 +130,15 @@ function comeBy(options: DaemonizeOptions, detached: boolean): Daemon {
 interface Heritage {
   /** The descriptor on which to speak to the launcher. */
   word: number;
-  /** Whom LISTEN_PID may name. */
-  launcher: number;
+  /** What was inherited and is to stay, and all that is open. */
+  kept: ReadonlySet<number>;
   descriptors: readonly OpenDescriptor[];
 }
 
 /** The daemon makes itself at home. Its terminal is the launcher's to speak to. */
-function settle(plan: Plan, files: Files, { word, launcher, descriptors }: Heritage): Daemon {
+function settle(plan: Plan, files: Files, { word, kept, descriptors }: Heritage): Daemon {
   const { pidfile, redirection } = files;
   const readiness = new Readiness(word);
-  // Before the environment changes.
-  const kept = keptDescriptors(plan, launcher);
   try {
     const terminals = setUp(plan, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
@@ -220,7 +217,10 @@ function claim(pidfile: Pidfile): void {
   process.on('exit', () => pidfile.remove());
 }
 
-/** What was inherited and is to stay. */
+/**
+ * What was inherited and is to stay.
+ * @param launcher whom LISTEN_PID may name
+ */
 function keptDescriptors(plan: Plan, launcher: number): Set<number> {
   return new Set([...plan.keepFds, ...listenDescriptors(process.env, launcher)]);
 }

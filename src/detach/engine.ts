@@ -3,11 +3,12 @@
 
 import { openListeners } from '../listen/listen.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
-import { addon, type ConfinementRequest } from '../posix/addon.js';
+import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { detach, refuseWorkers } from '../posix/fork.js';
 import { checkImage, forNewImage } from './confinement.js';
+import { unwanted } from './descriptors.js';
 import { sameImage } from './image.js';
 import type { Plan } from './options.js';
 import { openNull, type Redirection } from './redirect.js';
@@ -21,9 +22,9 @@ export interface Files {
 
 /** What the new process is to have of this one. */
 export interface Inheritance {
-  /** Descriptors that were inherited: those that stay, and those that do not. */
+  /** Of the open descriptors, those that were inherited and stay. */
   kept: ReadonlySet<number>;
-  closed: readonly number[];
+  open: readonly OpenDescriptor[];
   confinement: ConfinementRequest | undefined;
 }
 
@@ -39,7 +40,7 @@ const fork: Engine = (plan, _files, { confinement }) =>
   detach(plan.quiesceTimeout, plan.readyTimeout, confinement);
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a Stage. */
-const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinement }) => {
+const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement }) => {
   const { path, argv, script, cwd } = sameImage('daemonize');
   if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
   const { stage, descriptors } = tell(
@@ -56,7 +57,7 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, closed, confinemen
       variable: VARIABLE,
       stage,
       kept: [...kept, ...descriptors],
-      closed: [...closed],
+      closed: unwanted(open, kept),
       confinement: confinement && forNewImage(confinement),
       // The launcher has printed what the program prints before it calls daemonize(). Not so for
       // stderr: an exception on the way there is for the user to see.

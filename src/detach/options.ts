@@ -183,9 +183,10 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
       target(options.stderr ?? output, 'options.stderr', surroundings.cwd),
     ],
     pidfile: pidfile(options.pidfile, surroundings.cwd),
-    commands: { ...COMMANDS, ...commands(options.commands ?? {}) },
-    keepFds: new Set(keepFds(options.keepFds ?? [])),
-    env: environment(options.env ?? {}),
+    commands:
+      options.commands === undefined ? COMMANDS : { ...COMMANDS, ...commands(options.commands) },
+    keepFds: new Set(options.keepFds === undefined ? [] : keepFds(options.keepFds)),
+    env: options.env === undefined ? {} : environment(options.env),
     keepEnv: options.keepEnv === undefined ? undefined : new Set(names(options.keepEnv)),
     title: options.title === undefined ? undefined : text(options.title, 'options.title'),
     manual: oneOf(options.ready, 'ready', ['detached', 'manual']) === 'manual',

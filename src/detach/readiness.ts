@@ -9,6 +9,7 @@ const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
 /** The end of the pipe to the launcher. Its word is given once. */
 export class Readiness implements Disposable {
   #fd: number | undefined;
+  #watches = false;
   #uncaught: unknown;
   #delegate: { ready(): void; explain(reason: unknown): void } | undefined;
 
@@ -24,6 +25,7 @@ export class Readiness implements Disposable {
 
   /** Tells the launcher of a death that nobody saw coming: an exception, or an exit before ready. */
   watch(): void {
+    this.#watches = true;
     process.on('uncaughtExceptionMonitor', this.#noteException);
     process.on('exit', this.#reportExit);
   }
@@ -101,8 +103,10 @@ export class Readiness implements Disposable {
   }
 
   #release(): void {
-    process.off('uncaughtExceptionMonitor', this.#noteException);
-    process.off('exit', this.#reportExit);
+    if (this.#watches) {
+      process.off('uncaughtExceptionMonitor', this.#noteException);
+      process.off('exit', this.#reportExit);
+    }
     closeSync(this.#fd!);
     this.#fd = undefined;
   }

@@ -89,8 +89,11 @@ export class Redirection implements Disposable {
     switch (target.kind) {
       case 'keep':
         return undefined;
-      case 'null':
-        return openNull();
+      case 'null': {
+        const nothing = opened.get(NULL) ?? openNull();
+        opened.set(NULL, nothing);
+        return nothing;
+      }
       case 'descriptor':
         // A second descriptor: the number asked for may be 0, 1 or 2, and overwritten by then.
         return dup(target.fd);
@@ -124,14 +127,16 @@ export class Redirection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const source of this.#sources) if (source !== undefined) closeSync(source);
+    for (const source of new Set(this.#sources)) if (source !== undefined) closeSync(source);
     this.#sources.length = 0;
   }
 }
 
+const NULL = '/dev/null';
+
 /** /dev/null, to read from and to write to. */
 export function openNull(): number {
-  return open('/dev/null', constants.O_RDWR | O_CLOEXEC);
+  return open(NULL, constants.O_RDWR | O_CLOEXEC);
 }
 
 function openInput(path: string): number {
