@@ -10,6 +10,7 @@ import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
 import { describe } from './readiness.js';
 import { reopen } from './redirect.js';
+import { role } from './role.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
@@ -24,13 +25,6 @@ export interface ExecOptions {
   settle?: number;
   /** What the launcher prints on its standard output then. */
   say?: string;
-}
-
-let current: Daemon | undefined;
-
-/** This process, if it is a daemon: supervise() speaks for it. */
-export function currentDaemon(): Daemon | undefined {
-  return current;
 }
 
 /** @internal */
@@ -63,7 +57,7 @@ export class Daemon implements Disposable {
     this.detached = detached;
     this.pidfile = pidfile;
     this.readiness = readiness;
-    current = this;
+    role.daemon = this;
     this.#manager = manager;
     this.#stdio = stdio;
     this.#commands = commands;

@@ -16,11 +16,10 @@ import { ServiceManager } from './manager.js';
 import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
 import { describe, Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
+import { role } from './role.js';
 import { resetSignals } from './signals.js';
 import { arriveAt, pass, type Stage } from './stage.js';
 import { replaceStreams } from './streams.js';
-
-let daemonized = false;
 
 /**
  * Turns this process into a daemon: forks twice with setsid(2) in between, and returns in the
@@ -39,7 +38,7 @@ let daemonized = false;
  * @see daemon(7)
  */
 export function daemonize(options: DaemonizeOptions = {}): Daemon {
-  if (daemonized) {
+  if (role.daemon !== undefined) {
     throw Object.assign(
       new Error('daemonize() was called before: this process is a daemon already'),
       {
@@ -48,14 +47,10 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
     );
   }
   const arrival = arriveAt('daemonize');
-  const daemon =
-    arrival === undefined
-      ? start(options)
-      : arrival.stage === undefined
-        ? comeBy(options, arrival.step.detached)
-        : arrive(options, arrival.stage);
-  daemonized = true;
-  return daemon;
+  if (arrival === undefined) return start(options);
+  return arrival.stage === undefined
+    ? comeBy(options, arrival.step.detached)
+    : arrive(options, arrival.stage);
 }
 
 function start(options: DaemonizeOptions): Daemon {
@@ -225,15 +220,8 @@ function keptDescriptors(plan: Plan, launcher: number): Set<number> {
   return new Set([...plan.keepFds, ...listenDescriptors(process.env, launcher)]);
 }
 
-let worker = false;
-
-/** Called in a worker of supervise(): a daemon of its own would be out of its supervisor's sight. */
-export function stayInForeground(): void {
-  worker = true;
-}
-
 function surroundings(): Surroundings {
-  return { cwd: process.cwd(), pid: process.pid, env: process.env, worker };
+  return { cwd: process.cwd(), pid: process.pid, env: process.env, worker: role.isWorker };
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */

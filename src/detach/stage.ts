@@ -9,6 +9,7 @@
 
 import { fstatSync } from 'node:fs';
 import { setCloseOnExec } from '../posix/descriptor.js';
+import { shared } from '../posix/shared.js';
 import type { HandedOver } from './redirect.js';
 
 export const VARIABLE = 'DOUBLEFORK_STAGE';
@@ -36,7 +37,7 @@ interface Told extends Omit<Stage, 'word'> {
   steps: Step[];
 }
 
-/** One for all copies of this module in a process: what one has taken is gone for the others. */
+/** What one copy of this module has taken is gone for the others. */
 interface Way {
   /** The process that is on it; a fork of that is not. */
   pid: number;
@@ -48,28 +49,28 @@ interface Way {
   descriptors: ReadonlySet<number>;
 }
 
-const registry = globalThis as { [key: symbol]: Way | undefined };
-const KEY = Symbol.for('doublefork.stage');
+const way = shared('way', () => ({ ...start(), ...read(process.env[VARIABLE]) }));
 
 // At once, not when a call comes: nothing of it may reach what the program starts before.
-registry[KEY] ??= read();
-const way = registry[KEY];
 delete process.env[VARIABLE];
 
-function read(): Way {
-  const match = /^(\d+):(\d+):(.*):(\d+)$/s.exec(process.env[VARIABLE] ?? '');
+function start(): Way {
+  const nothing = { stage: undefined, listeners: new Map(), descriptors: new Set<number>() };
+  return { pid: process.pid, passed: [], ahead: [], ...nothing };
+}
+
+function read(variable: string | undefined): Partial<Way> {
+  if (variable === undefined) return {};
+  const match = /^(\d+):(\d+):(.*):(\d+)$/s.exec(variable);
   const [, inode, word, text, pid] = match ?? [];
   const told =
     Number(pid) === process.pid && isPipe(Number(word), Number(inode)) ? parse(text!) : undefined;
-  const way = { pid: process.pid, passed: [] };
-  if (told === undefined) {
-    return { ...way, ahead: [], stage: undefined, listeners: new Map(), descriptors: new Set() };
-  }
+  if (told === undefined) return {};
   const stage = { word: Number(word), stdio: told.stdio, pidfile: told.pidfile };
   const descriptors = new Set([stage.word, ...descriptorsOf(told)]);
   for (const fd of descriptors) setCloseOnExec(fd, true);
   const listeners = new Map(Object.entries(told.listeners));
-  return { ...way, ahead: told.steps, stage, listeners, descriptors };
+  return { ahead: told.steps, stage, listeners, descriptors };
 }
 
 /** undefined: somebody else has written it. */

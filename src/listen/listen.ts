@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { takeListener } from '../detach/stage.js';
 import { close } from '../posix/descriptor.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { shared } from '../posix/shared.js';
 import {
   AF_INET,
   AF_INET6,
@@ -87,7 +88,7 @@ class Socket implements Listener {
   }
 }
 
-const listeners = new Map<string, Socket>();
+const listeners = shared('listeners', () => new Map<string, Socket>());
 
 /** Those that are open, for whoever keeps or ends them. */
 export function openListeners(): readonly Listener[] {

@@ -2,7 +2,7 @@
 // that into Node's errors.
 
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 /** `[-errno, sentence, function]`: why the fork engine refused, with nothing changed. */
 export type Refusal = [errno: number, sentence: string, call: string];
@@ -192,7 +192,7 @@ export interface Addon {
 function load(): Addon {
   // From a bundle in dist, or from one level below that or src.
   for (const place of ['../build', '../../build']) {
-    const file = fileURLToPath(new URL(`${place}/Release/doublefork.node`, import.meta.url));
+    const file = join(import.meta.dirname, place, 'Release/doublefork.node');
     if (!existsSync(file)) continue;
     const module = { exports: {} };
     process.dlopen(module, file);
@@ -200,7 +200,7 @@ function load(): Addon {
   }
   // Not imported: it takes longer to load than the addon.
   const { createRequire } = process.getBuiltinModule('node:module');
-  return createRequire(import.meta.url)('bindings')('doublefork');
+  return createRequire(import.meta.filename)('bindings')('doublefork');
 }
 
 export const addon = load();

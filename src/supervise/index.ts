@@ -1,13 +1,8 @@
 // The face of supervise(): what is behind it takes milliseconds to load, and most programs only
 // daemonize.
 
-import { createRequire } from 'node:module';
 import type { SuperviseOptions } from './options.js';
 import type { Worker } from './worker.js';
-
-// It has to be there at once, and import() is not synchronous. Compiled, this module is in
-// dist/index.js, and supervise.ts has a file of its own beside it: dist/supervise.js.
-const require = createRequire(import.meta.url);
 
 /**
  * Makes this process a supervisor, and returns only in the workers that it forks: copies of the
@@ -24,6 +19,10 @@ const require = createRequire(import.meta.url);
  * asked for cannot work; ERR_NOT_MAIN_THREAD from a Worker
  */
 export function supervise(options: SuperviseOptions = {}): Worker {
+  // It has to be there at once, and import() is not synchronous. Compiled, this module is in
+  // dist/index.js, and supervise.ts has a file of its own beside it: dist/supervise.js.
+  const { createRequire } = process.getBuiltinModule('node:module');
+  const require = createRequire(import.meta.filename);
   const implementation = require('./supervise.js') as typeof import('./supervise.js');
   return implementation.supervise(options);
 }

@@ -2,9 +2,9 @@
 
 import { constants } from 'node:os';
 import { CONTROL_VARIABLE } from '../control/folders.js';
-import { stayInForeground } from '../detach/daemonize.js';
 import { sameImage } from '../detach/image.js';
 import { Redirection } from '../detach/redirect.js';
+import { role } from '../detach/role.js';
 import { arriveAt, pass, type Stage } from '../detach/stage.js';
 import { replaceStreams } from '../detach/streams.js';
 import { addon } from '../posix/addon.js';
@@ -75,7 +75,7 @@ function become(identity: Identity, link: LinkWriter, plan: Plan, upstream: Upst
   const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
   const worker = new Worker(identity, link, { stopSignal: plan.limits.stopSignal, pingEvery });
   upstream.handOver(worker);
-  stayInForeground();
+  role.isWorker = true;
   current = worker;
   return worker;
 }

@@ -1,7 +1,8 @@
 // Who hears how the supervisor fares: the launcher of a daemon, the supervisor of a supervisor, or
 // nobody.
 
-import { currentDaemon, type Daemon } from '../detach/daemon.js';
+import type { Daemon } from '../detach/daemon.js';
+import { role } from '../detach/role.js';
 import type { Worker } from './worker.js';
 
 export interface Upstream {
@@ -86,14 +87,14 @@ class WorkerUpstream implements Upstream {
 
   handOver(worker: Worker): void {
     this.#worker[Symbol.dispose]();
-    currentDaemon()?.readiness?.delegate(worker);
+    role.daemon?.readiness?.delegate(worker);
   }
 }
 
 /** @param worker whose process this is, if it is one */
 export function findUpstream(worker: Worker | undefined): Upstream {
   if (worker !== undefined) return new WorkerUpstream(worker);
-  const daemon = currentDaemon();
+  const daemon = role.daemon;
   return daemon === undefined ? nobody : new DaemonUpstream(daemon);
 }
 

@@ -1,0 +1,13 @@
+// What this process has become, once and for all.
+
+import { shared } from '../posix/shared.js';
+import type { Daemon } from './daemon.js';
+
+interface Role {
+  /** This process, if it is a daemon: supervise() speaks for it. */
+  daemon: Daemon | undefined;
+  /** Whether supervise() has forked it: a daemon of its own would be out of its supervisor's sight. */
+  isWorker: boolean;
+}
+
+export const role = shared<Role>('role', () => ({ daemon: undefined, isWorker: false }));
