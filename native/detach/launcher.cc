@@ -1,4 +1,5 @@
-// Only async-signal-safe calls in Await(): a frozen thread may be inside malloc or stdio for good.
+// Only async-signal-safe calls in Await(), and where the daemon lives on none that sets errno: the
+// memory may be the daemon's (fork/move.h).
 #include "detach/launcher.h"
 
 #include <errno.h>
@@ -44,18 +45,6 @@ void CatchSignal(int number, struct sigaction* old) {
   sigaction(number, &action, old);
 }
 
-// Waits for input, at most for `wait` (null: for ever). Signals outside of `blocked` come through.
-bool WaitForInput(int fd, const timespec* wait, const sigset_t* blocked) {
-#ifdef __APPLE__  // has no ppoll(2)
-  fd_set set;
-  FD_ZERO(&set);
-  FD_SET(fd, &set);
-  return pselect(fd + 1, &set, nullptr, nullptr, wait, blocked) > 0;
-#else
-  return quiet::Poll(fd, POLLIN, wait, blocked) > 0;
-#endif
-}
-
 sigset_t EndingSignals() {
   sigset_t set;
   sigemptyset(&set);
@@ -88,9 +77,9 @@ void Kill(pid_t daemon) {
   int status = 0;
   const int64_t deadline = NowMs() + kGraceMs;
   for (;;) {
-    const pid_t got = waitpid(daemon, &status, WNOHANG);
+    const long got = quiet::Wait(daemon, &status, WNOHANG);
     if (got == daemon) break;
-    if (got < 0 && errno != EINTR) {  // Not our child: it went to another reaper, with its status.
+    if (got < 0 && got != -EINTR) {  // Not our child: it went to another reaper, with its status.
       (Message() << "doublefork: the daemon (pid " << daemon << ") died before it was ready\n")
           .Print();
       _exit(1);
@@ -102,8 +91,7 @@ void Kill(pid_t daemon) {
           .Print();
       _exit(1);
     }
-    const timespec pause = {0, 2'000'000};
-    nanosleep(&pause, nullptr);
+    quiet::Sleep({0, 2'000'000});
   }
   const Death death = {status};
   Message message;
@@ -181,7 +169,6 @@ Vigil Launcher::vigil() const {
       sigaddset(&vigil.blocked, number);
     }
   }
-  // They come through inside ppoll() only: none falls between the check and the wait.
   for (int number : kEndingSignals) sigdelset(&vigil.blocked, number);
   return vigil;
 }
@@ -194,6 +181,10 @@ void Launcher::Await(pid_t daemon, int timeout_ms) {
 void Vigil::Await(pid_t daemon, int timeout_ms) const {
   waiting_thread = pthread_self();
   for (int number : kEndingSignals) CatchSignal(number, nullptr);
+  // They come through inside ppoll() only: none falls between the check and the wait.
+  sigset_t otherwise = blocked;
+  for (int number : kEndingSignals) sigaddset(&otherwise, number);
+  pthread_sigmask(SIG_SETMASK, &otherwise, nullptr);
 
   const int64_t deadline = NowMs() + timeout_ms;
   char buffer[4096];
@@ -215,7 +206,7 @@ void Vigil::Await(pid_t daemon, int timeout_ms) const {
     }
     const timespec wait = {static_cast<time_t>(left / 1000),
                            static_cast<long>(left % 1000) * 1'000'000};
-    if (!WaitForInput(fd, timeout_ms > 0 ? &wait : nullptr, &blocked)) continue;
+    if (quiet::Poll(fd, POLLIN, timeout_ms > 0 ? &wait : nullptr, &blocked) <= 0) continue;
 
     const long got = quiet::Read(fd, buffer, sizeof buffer);
     if (got < 0) continue;

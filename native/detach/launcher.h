@@ -44,8 +44,8 @@ class Launcher {
   void RestoreTerminal();
 
   // Takes the signals that would end the launcher: it ends the daemon first. Await() does so
-  // itself, in the copy of the process that waits. Where other threads run on, and can be given
-  // them before that, it must be asked for before the daemon is there.
+  // itself. Where other threads run on, and can be given them before that, it must be asked for
+  // before the daemon is there.
   void CatchSignals();
 
   // In the launcher, for its wait.

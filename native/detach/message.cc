@@ -50,8 +50,7 @@ bool Say(int fd, const char* text, size_t length) {
       text += written;
       length -= static_cast<size_t>(written);
     } else if (written == -EAGAIN) {
-      pollfd entry = {fd, POLLOUT, 0};
-      poll(&entry, 1, -1);
+      quiet::Poll(fd, POLLOUT, nullptr, nullptr);
     } else if (written != -EINTR) {
       return false;
     }

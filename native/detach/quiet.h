@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/select.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +24,14 @@ inline long Read(int fd, void* buffer, size_t size) {
 
 inline long Write(int fd, const void* buffer, size_t size) {
   return arch::Syscall(SYS_write, fd, reinterpret_cast<long>(buffer), static_cast<long>(size));
+}
+
+inline long Wait(pid_t pid, int* status, int options) {
+  return arch::Syscall(SYS_wait4, pid, reinterpret_cast<long>(status), options, 0);
+}
+
+inline void Sleep(const timespec& time) {
+  arch::Syscall(SYS_nanosleep, reinterpret_cast<long>(&time), 0);
 }
 
 // ppoll(2) of one descriptor. Null: without end; with the signal mask as it is.
@@ -45,7 +56,24 @@ inline long Write(int fd, const void* buffer, size_t size) {
   return result < 0 ? -errno : result;
 }
 
-#ifndef __APPLE__
+inline long Wait(pid_t pid, int* status, int options) {
+  const pid_t result = waitpid(pid, status, options);
+  return result < 0 ? -errno : result;
+}
+
+inline void Sleep(const timespec& time) { nanosleep(&time, nullptr); }
+
+#ifdef __APPLE__  // has no ppoll(2)
+inline long Poll(int fd, short events, const timespec* timeout, const sigset_t* blocked) {
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  fd_set* const read = events == POLLIN ? &set : nullptr;
+  fd_set* const write = events == POLLOUT ? &set : nullptr;
+  const int result = pselect(fd + 1, read, write, nullptr, timeout, blocked);
+  return result < 0 ? -errno : result;
+}
+#else
 inline long Poll(int fd, short events, const timespec* timeout, const sigset_t* blocked) {
   pollfd entry = {fd, events, 0};
   const int result = ppoll(&entry, 1, timeout, blocked);

@@ -1,7 +1,10 @@
 // The fork engine's face to JavaScript: fork, detach, forkSupport.
+#include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "detach/launcher.h"
+#include "detach/message.h"
 #include "fork/exports.h"
 #include "fork/fork.h"
 #include "fork/move.h"
@@ -68,6 +71,13 @@ Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
   const MoveRequest request = {MainLoop(info.Env()), info[0].As<Napi::Number>().Int32Value(),
                                confinement, waiting};
   if (Move(request, reason) < 0) return Refusal(info.Env(), reason);
+  if (reason.error != 0) {
+    // Without malloc: the other threads do not run.
+    Message message;
+    message << "1\ndoublefork: the daemon could not come to life: " << reason.what << "\n";
+    Say(launcher.word_descriptor(), message.text(), strlen(message.text()));
+    _exit(1);
+  }
   return Napi::Number::New(info.Env(), launcher.BecomeDaemon());
 }
 

@@ -442,6 +442,8 @@ void FinishReading() {
   FutexWake(table.unread);
 }
 
+bool AreThreadsKept() { return table.kept; }
+
 Thread* FrozenBegin() { return table.threads; }
 Thread* FrozenEnd() { return table.threads + table.size.load(); }
 
@@ -537,11 +539,17 @@ void Freeze::Dismiss() {
   }
 }
 
-void Freeze::TakeBack() {
+void Freeze::NoteIds(pid_t Thread::*id) {
   *tid_address_ = static_cast<int>(arch::Syscall(SYS_gettid));
   for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-    if (thread->state.load() == Thread::kFrozen) *thread->tid_address = thread->tid;
+    if (thread->state.load() == Thread::kFrozen) *thread->tid_address = thread->*id;
   }
+}
+
+void Freeze::NoteNewIds() { NoteIds(&Thread::new_tid); }
+
+void Freeze::TakeBack() {
+  NoteIds(&Thread::tid);
   table.unread.store(0);
 }
 

@@ -24,6 +24,7 @@ struct Thread {
   enum State : int { kRunning, kSignalled, kAnswering, kFrozen, kGone };
 
   pid_t tid;
+  pid_t new_tid;  // of the thread that CreateThreads() has made of it
   std::atomic<int> state;
   // Moves on when the thread may leave the handler. It never goes back: a thread that is slow to
   // leave must not mistake a later freeze for its own.
@@ -84,11 +85,16 @@ class Freeze {
   void Forget();
   // Undoes what cloning them has changed in the memory, after that process has ended.
   void TakeBack();
+  // In that process, when the frozen ones are gone: if they were killed, the kernel has cleared the
+  // ids that libc keeps.
+  void NoteNewIds();
 
   // The address at which libc and the kernel keep the calling thread's id.
   int* tid_address() const { return tid_address_; }
 
  private:
+  void NoteIds(pid_t Thread::*id);
+
   bool stopped_ = false;
   int* tid_address_ = nullptr;
 };
@@ -97,6 +103,9 @@ class Freeze {
 // before.
 void BeginReading();
 void FinishReading();
+
+// Whether threads of this process were kept (Freeze::Keep()).
+bool AreThreadsKept();
 
 // The threads that are frozen now.
 Thread* FrozenBegin();

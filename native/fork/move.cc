@@ -1,4 +1,4 @@
-// The protocol, top to bottom: freeze, setsid between two clones, come to life, dismiss, go on.
+// The protocol, top to bottom: freeze, setsid between two clones, come to life, let go, go on.
 //
 // The launcher of a daemon runs nothing of the program any more, it waits and exits. So the daemon
 // needs no copy of its memory: it takes the memory itself (CLONE_VM, as posix_spawn(3) does for a
@@ -6,15 +6,27 @@
 // heap that V8 hides from a fork is there, no wake-up and no random number can come twice, and
 // epolls, eventfds and rings have one user, as before.
 //
-// What must be seen to instead: as long as the launcher lives, two processes are in one memory. It
-// stays out of the daemon's way on a stack of its own, and the kernel must not write there what the
-// end of a launcher's thread would mean (CLEARTID, robust lists, rseq).
+// But as long as the launcher lives, two processes are in one memory. Who may write there, and
+// when:
+//
+//   from the clone until the daemon says that it lives (`alive_`)
+//     the daemon: the caller's stack, `reason_`, what CreateThreads() and the kernel write for new
+//     threads. All of it can be taken back: a refusal is thrown in the launcher, unharmed.
+//     the launcher: its own stack.
+//   from there until the launcher lets go (`go_`)
+//     the launcher: its own stack, and what ends its threads (Dismiss()). With them go the
+//     registrations by which the kernel would write: CLEARTID, robust lists, rseq.
+//     the daemon: nothing, it waits.
+//   from there on
+//     the daemon: everything; it is the program.
+//     the launcher: its own stack. Nothing that belongs to the thread it was, such as errno.
 #include "fork/move.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -31,12 +43,38 @@
 namespace doublefork {
 namespace {
 
-// Static: the launcher's is in use for as long as the launcher is, and never again.
-alignas(64) char launcher_stack[64 * 1024];
-alignas(64) char intermediate_stack[8 * 1024];
-alignas(64) char daemon_stack[8 * 1024];
+// The launcher's stack, and two on which the new processes begin. They are the launcher's for as
+// long as it lives, which nobody else can know: so they are given back only after a refusal.
+class Stacks {
+ public:
+  Stacks()
+      : address_(arch::Syscall(SYS_mmap, 0, kSize, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {}
+  ~Stacks() {
+    if (!used_ && error() == 0) arch::Syscall(SYS_munmap, address_, kSize);
+  }
+  Stacks(const Stacks&) = delete;
+  Stacks& operator=(const Stacks&) = delete;
 
-// What a refusal must put back: the daemon has shared it with its launcher.
+  int error() const { return address_ < 0 ? static_cast<int>(-address_) : 0; }
+  void Keep() { used_ = true; }
+
+  char* launcher() const { return reinterpret_cast<char*>(address_); }
+  // They grow downwards.
+  char* intermediate_top() const { return launcher() + kLauncher + kSmall; }
+  char* daemon_top() const { return intermediate_top() + kSmall; }
+
+  static constexpr long kLauncher = 64 * 1024;
+
+ private:
+  static constexpr long kSmall = 8 * 1024;
+  static constexpr long kSize = kLauncher + 2 * kSmall;
+
+  const long address_;
+  bool used_ = false;
+};
+
+// What processes in one memory share although each has it in /proc: a refusal must put it back.
 class SharedState {
  public:
   SharedState()
@@ -44,6 +82,7 @@ class SharedState {
         length_(proc::ReadFile(kPath, oom_score_adj_, sizeof oom_score_adj_)) {}
 
   void Restore() const {
+    // First: while this is 0 the file is root's. A change of user makes it so.
     if (dumpable_ == 1) arch::Syscall(SYS_prctl, PR_SET_DUMPABLE, 1);
     char now[sizeof oom_score_adj_];
     const long length = proc::ReadFile(kPath, now, sizeof now);
@@ -68,87 +107,66 @@ class Departure {
     arch::Syscall(SYS_sigaltstack, 0, reinterpret_cast<long>(&signal_stack_));
   }
 
+  // 0 in the daemon, -1 in the launcher after a refusal.
   int Run();
 
  private:
-  enum class Role { kNobody, kDaemon, kRefused };
+  bool TakeInventory();
 
+  // In the launcher, on its own stack.
   static void Launch();
+  void BecomeLauncher();
+  pid_t Clone();
+
+  // In the new processes.
   static int RunIntermediate(void* self);
   static int RunDaemon(void* self);
-
-  pid_t Clone();
-  void BecomeLauncher();
-  void ComeToLife();
+  // Out of line: a refused daemon has written below the frame to which the launcher returns.
+  [[gnu::noinline]] void ComeToLife();
   bool Confine();
 
   Freeze& freeze_;
   const MoveRequest& request_;
   Reason& reason_;
-  // The kernel's threads that serve a ring (UV_USE_IO_URING) are its maker's, and end with the
-  // launcher. Then the daemon makes all such objects anew, as a copy does.
+  // A ring that a thread of the kernel's serves (UV_USE_IO_URING) and a signalfd(2) in an epoll are
+  // bound to the process that made them. Then the daemon makes all such objects anew, as a copy
+  // does.
   bool separates_ = false;
   KernelObjects objects_;
   Pipe alive_;  // the daemon says so, or why not
   Pipe go_;     // closed when it may go on
+  Stacks stacks_;
   const SharedState shared_;
   void* robust_list_ = nullptr;
   size_t robust_list_size_ = 0;
   stack_t signal_stack_ = {};
   ucontext_t home_ = {};  // the caller's, to which the daemon returns, or the launcher if refused
-  Role role_ = Role::kNobody;
-  long daemon_ = -ECHILD;
+  bool refused_ = false;
+  pid_t daemon_ = -ECHILD;  // the intermediate may be killed before there is one
 };
 
 // Where makecontext(3) begins; it can pass no pointer.
 Departure* departing = nullptr;
 
-// The intermediate does nothing but setsid and clone. It borrows the memory for that while the
-// launcher sleeps (CLONE_VFORK). It is a process of its own all the same, the leader of the new
-// session, and gone before the launcher goes on.
-int Departure::RunIntermediate(void* self) {
-  auto& departure = *static_cast<Departure*>(self);
-  arch::Syscall(SYS_setsid);
-  // The kernel writes the new id where libc keeps it, and clears it at the end of the thread, as it
-  // does for every other.
-  const int pid = clone(RunDaemon, daemon_stack + sizeof daemon_stack,
-                        CLONE_VM | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, self,
-                        nullptr, nullptr, departure.freeze_.tid_address());
-  departure.daemon_ = pid < 0 ? -errno : pid;
-  arch::Syscall(SYS_exit_group, 0);
-  __builtin_unreachable();
-}
-
-int Departure::RunDaemon(void* self) {
-  auto& departure = *static_cast<Departure*>(self);
-  departure.role_ = Role::kDaemon;
-  setcontext(&departure.home_);
-  __builtin_unreachable();
-}
-
-pid_t Departure::Clone() {
-  const pid_t intermediate = clone(RunIntermediate, intermediate_stack + sizeof intermediate_stack,
-                                   CLONE_VM | CLONE_VFORK | SIGCHLD, this);
-  if (intermediate < 0) return -errno;
-  arch::Syscall(SYS_wait4, intermediate, 0, 0, 0);
-  return static_cast<pid_t>(daemon_);
-}
-
 void Departure::Launch() { departing->BecomeLauncher(); }
 
-// On a stack of its own. What is in `this` belongs to the daemon now, and is read only.
 void Departure::BecomeLauncher() {
+  // Now: the daemon closes its own ends in this very memory.
+  const int alive_reader = alive_.reader();
+  const int alive_writer = alive_.writer();
+  const LettingGo letting_go(go_.writer());
   const pid_t daemon = Clone();
   Reason refusal;
   if (daemon < 0) {
-    refusal.Set(-daemon, "the kernel refuses another process");
+    refusal.Set(-daemon, daemon == -ECHILD ? "the intermediate process was killed"
+                                           : "the kernel refuses another process");
   } else {
-    arch::Syscall(SYS_close, alive_.writer());
-    ReceiveReason(alive_.reader(), refusal);
+    arch::Syscall(SYS_close, alive_writer);
+    ReceiveReason(alive_reader, refusal);
     if (refusal.error == 0) {
       freeze_.Dismiss();
       UnregisterOwnThread();
-      request_.remainder.Run(daemon, LettingGo(go_.writer()));
+      request_.remainder.Run(daemon, letting_go);
     }
     arch::Syscall(SYS_wait4, daemon, 0, 0, 0);
     alive_.ForgetWriter();
@@ -157,8 +175,39 @@ void Departure::BecomeLauncher() {
   freeze_.TakeBack();
   shared_.Restore();
   reason_ = refusal;
-  role_ = Role::kRefused;
+  refused_ = true;
   setcontext(&home_);
+}
+
+// The intermediate does nothing but setsid and clone. It borrows the memory for that while the
+// launcher sleeps (CLONE_VFORK). It is a process of its own all the same, the leader of the new
+// session, and gone before the launcher goes on.
+pid_t Departure::Clone() {
+  const pid_t intermediate =
+      clone(RunIntermediate, stacks_.intermediate_top(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
+  if (intermediate < 0) return -errno;
+  arch::Syscall(SYS_wait4, intermediate, 0, 0, 0);
+  return daemon_;
+}
+
+int Departure::RunIntermediate(void* self) {
+  auto& departure = *static_cast<Departure*>(self);
+  arch::Syscall(SYS_setsid);
+  // The kernel writes the new id where libc keeps it, and clears it at the end of the thread, as it
+  // does for every other. It notes the id here before the daemon runs: were the intermediate killed
+  // in between, the launcher would believe that there is none.
+  constexpr int kFlags =
+      CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  const int pid = clone(RunDaemon, departure.stacks_.daemon_top(), kFlags, self, &departure.daemon_,
+                        nullptr, departure.freeze_.tid_address());
+  if (pid < 0) departure.daemon_ = -errno;
+  arch::Syscall(SYS_exit_group, 0);
+  __builtin_unreachable();
+}
+
+int Departure::RunDaemon(void* self) {
+  setcontext(&static_cast<Departure*>(self)->home_);
+  __builtin_unreachable();
 }
 
 bool Departure::Confine() {
@@ -172,11 +221,9 @@ bool Departure::Confine() {
   return true;
 }
 
-// Up to the word that it lives nothing has changed that the launcher could not take back.
 void Departure::ComeToLife() {
-  RegisterOwnThread(robust_list_, robust_list_size_);
   arch::Syscall(SYS_sigaltstack, reinterpret_cast<long>(&signal_stack_), 0);
-  if (!Confine() || !CreateThreads(reason_) || (separates_ && !objects_.Separate(reason_))) {
+  if (!Confine() || !CreateThreads(reason_)) {
     SendReason(alive_.writer(), reason_);
     arch::Syscall(SYS_exit_group, 1);
   }
@@ -185,30 +232,58 @@ void Departure::ComeToLife() {
   char nothing;
   while (arch::Syscall(SYS_read, go_.reader(), reinterpret_cast<long>(&nothing), 1) == -EINTR) {
   }
+  freeze_.NoteNewIds();
+  RegisterOwnThread(robust_list_, robust_list_size_);
+  // Nobody can take this back any more. If it fails the daemon does, with the reason.
+  if (separates_ && !objects_.Separate(reason_)) return;
   freeze_.Forget();
   OpenGate();
 }
 
+bool Departure::TakeInventory() {
+  Rings rings;
+  const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
+    char link[32];
+    if (proc::ReadLink(folder, fd, link, sizeof link) < 0) return 0;  // It is closed.
+    if (proc::StartsWith(link, "anon_inode:[signalfd]")) separates_ = true;
+    return proc::StartsWith(link, "anon_inode:[io_uring]") && !rings.Note(fd, reason_) ? -1 : 0;
+  });
+  if (reason_.error != 0) return false;
+  if (error < 0) return reason_.Set(-error, "/proc/self/fd cannot be read");
+  separates_ = separates_ || rings.ArePolled();
+  return !separates_ || objects_.TakeInventory(reason_);
+}
+
 int Departure::Run() {
-  if (alive_.error() != 0 || go_.error() != 0) {
-    reason_.Set(alive_.error() != 0 ? alive_.error() : go_.error(), "no pipe to the daemon");
+  const int error = alive_.error() != 0 ? alive_.error() : go_.error();
+  if (error != 0) {
+    reason_.Set(error, "no pipe to the daemon");
     return -1;
   }
-  Rings rings;
-  if (!rings.TakeInventory(reason_)) return -1;
-  separates_ = rings.IsPolled();
-  if (separates_ && !objects_.TakeInventory(reason_)) return -1;
+  if (stacks_.error() != 0) {
+    reason_.Set(stacks_.error(), "no memory for the launcher's stack");
+    return -1;
+  }
+  if (!TakeInventory()) return -1;
   departing = this;
   ucontext_t launcher;
   getcontext(&launcher);
-  launcher.uc_stack.ss_sp = launcher_stack;
-  launcher.uc_stack.ss_size = sizeof launcher_stack;
+  launcher.uc_stack.ss_sp = stacks_.launcher();
+  launcher.uc_stack.ss_size = Stacks::kLauncher;
   launcher.uc_link = nullptr;
   makecontext(&launcher, Launch, 0);
   swapcontext(&home_, &launcher);
-  if (role_ == Role::kRefused) return -1;
+  if (refused_) return -1;
+  stacks_.Keep();
   ComeToLife();
   return 0;
+}
+
+// Else nobody would know when a refused daemon has left the memory.
+bool AdoptsOrphans() {
+  int adopts = 0;
+  arch::Syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, reinterpret_cast<long>(&adopts));
+  return adopts != 0;
 }
 
 }  // namespace
@@ -225,10 +300,18 @@ void LettingGo::CloseAllBut(int kept) const {
 
 int Move(const MoveRequest& request, Reason& reason) {
   if (arch::Syscall(SYS_gettid) != arch::Syscall(SYS_getpid)) {
-    reason.Set(EPERM, "fork() works from the main thread only");
+    reason.Set(EPERM, "a daemon can be made from the main thread only");
     return -1;
   }
   if (!IsMachineFit(reason)) return -1;
+  if (!AdoptsOrphans()) {
+    reason.Set(ENOTSUP, "this process may not be a subreaper (PR_SET_CHILD_SUBREAPER)");
+    return -1;
+  }
+  if (AreThreadsKept()) {
+    reason.Set(EBUSY, "fork() has stopped threads of this process for good");
+    return -1;
+  }
   const BlockedSignals blocked;
   Freeze freeze;
   if (!freeze.Stop(request.timeout_ms, reason)) return -1;

@@ -45,7 +45,8 @@ struct MoveRequest {
 };
 
 // Gives 0 in the daemon, the child of a session leader that is gone: same memory, same threads,
-// same descriptors. In the caller -1, with the reason, when nothing has changed.
+// same descriptors. With a reason all the same, it must say so to the launcher and end. In the
+// caller -1, with the reason, when nothing has changed. Asks for PR_SET_CHILD_SUBREAPER.
 int Move(const MoveRequest& request, Reason& reason);
 
 }  // namespace doublefork

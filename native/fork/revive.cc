@@ -56,9 +56,6 @@ std::atomic<int> gate{0};
 // A thread begins here, on its own stack, below the handler that froze it.
 int Continue(void* argument) {
   const Thread& thread = *static_cast<const Thread*>(argument);
-  arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(thread.robust_list),
-                static_cast<long>(thread.robust_list_size));
-  RegisterRseq(thread.thread_pointer);
   arch::Syscall(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>(thread.name));
   // Raising the priority again may be forbidden; it was this thread's before, so nothing is gained
   // by refusing to run without it.
@@ -72,6 +69,10 @@ int Continue(void* argument) {
   while (gate.load() == 0) {
     arch::Syscall(SYS_futex, reinterpret_cast<long>(&gate), FUTEX_WAIT_PRIVATE, 0, 0);
   }
+  // Not before: in a move (move.cc) the memory has been another thread's until now.
+  arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(thread.robust_list),
+                static_cast<long>(thread.robust_list_size));
+  RegisterRseq(thread.thread_pointer);
   FinishReading();
   arch::ReturnFromSignal(info, context);
 }
@@ -107,6 +108,7 @@ bool CreateThreads(Reason& reason) {
     const int tid = clone(Continue, thread->stack, kFlags, thread, thread->tid_address,
                           thread->thread_pointer, thread->tid_address);
     if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
+    thread->new_tid = tid;
   }
   return true;
 }

@@ -110,18 +110,7 @@ bool Rings::FindMappings(Reason& reason) {
   return true;
 }
 
-bool Rings::TakeInventory(Reason& reason) {
-  const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
-    char link[32];
-    if (proc::ReadLink(folder, fd, link, sizeof link) < 0) return 0;
-    return proc::StartsWith(link, "anon_inode:[io_uring]") && !Note(fd, reason) ? -1 : 0;
-  });
-  if (reason.error != 0) return false;
-  if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
-  return FindMappings(reason);
-}
-
-bool Rings::IsPolled() {
+bool Rings::ArePolled() {
   for (const Ring& ring : rings_) {
     if (ring.polled_by_kernel) return true;
   }

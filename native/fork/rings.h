@@ -21,10 +21,8 @@ class Rings {
   bool Note(int fd, Reason& reason);
   // Before the clone, after the last Note(): where the rings are mapped.
   bool FindMappings(Reason& reason);
-  // Both, for all of the process's descriptors.
-  bool TakeInventory(Reason& reason);
   // Whether a thread of the kernel's serves one. It ends with the ring's maker.
-  bool IsPolled();
+  bool ArePolled();
   // In the child: new rings of the same size under the old numbers, at the old addresses.
   bool Renew(Reason& reason);
 

@@ -1,6 +1,8 @@
 // From a Node process to another program.
 
+import { fstatSync } from 'node:fs';
 import type { Pidfile } from '../pidfile/pidfile.js';
+import { setCloseOnExec } from '../posix/descriptor.js';
 import { execve } from '../posix/process.js';
 import { setSignalDisposition } from '../posix/signal.js';
 
@@ -20,8 +22,20 @@ export function become(
   pidfile?: Pidfile,
 ): never {
   pidfile?.passOn();
+  // libuv has marked them when Node started, whoever they lead to.
+  for (const fd of [0, 1, 2]) if (isOpen(fd)) setCloseOnExec(fd, false);
   // Node ignores them, and execve(2) would pass that on.
   setSignalDisposition('SIGPIPE', 'default');
   setSignalDisposition('SIGXFSZ', 'default');
   return execve(path, argv, env);
+}
+
+function isOpen(fd: number): boolean {
+  try {
+    fstatSync(fd);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EBADF') return false;
+    throw error;
+  }
 }

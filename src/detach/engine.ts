@@ -35,7 +35,7 @@ export interface Inheritance {
  */
 export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => number;
 
-/** Copies the process: the daemon goes on from here, with everything that was loaded. */
+/** Moves the process into the daemon, which goes on from here with everything that was loaded. */
 const fork: Engine = (plan, _files, { confinement }) =>
   detach(plan.quiesceTimeout, plan.readyTimeout, confinement);
 

@@ -2,12 +2,15 @@
 
 import { constants as os } from 'node:os';
 import { posixError } from '../posix/errors.js';
+import { shared } from '../posix/shared.js';
 
 // As they were: programs take words out of process.argv as they understand them, and move elsewhere.
-const { argv0 } = process;
-const argv = [...process.argv];
-const execArgv = [...process.execArgv];
-const cwd = workingDirectory();
+const { argv0, argv, execArgv, cwd } = shared('image', () => ({
+  argv0: process.argv0,
+  argv: [...process.argv],
+  execArgv: [...process.execArgv],
+  cwd: workingDirectory(),
+}));
 
 /** What execve(2) needs, and where. */
 export interface Image {

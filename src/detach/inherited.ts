@@ -9,6 +9,7 @@
 import { constants as os } from 'node:os';
 import { addon, type OpenDescriptor } from '../posix/addon.js';
 import { checked } from '../posix/errors.js';
+import { shared } from '../posix/shared.js';
 import { cameWithStage } from './stage.js';
 
 /** libuv marks these whether they are open or not, and goes on until one is not. */
@@ -55,7 +56,7 @@ function inherited(): ReadonlyMap<number, string> {
 }
 
 // Taken when the module is loaded: later a number may have been closed and used again.
-const atStart = inherited();
+const atStart = shared('inherited', inherited);
 
 /** Whether this process was started with a descriptor, rather than having opened it. */
 export function wasInherited({ fd, object }: OpenDescriptor): boolean {

@@ -301,7 +301,7 @@ describe('the system', () => {
     return [
       'perl',
       '-e',
-      // ld nr; jeq clone; ld flags; jset CLONE_VM; ret ERRNO; ret ALLOW: seccomp(2), bpf(4).
+      // ld nr; jeq clone; ld flags; jset CLONE_THREAD; ret ERRNO; ret ALLOW: seccomp(2), bpf(4).
       `$filter = pack('SCCL' x 6, 0x20, 0, 0, 0, 0x15, 0, 3, ${number}, 0x20, 0, 0, 16,
          0x45, 1, 0, ${CLONE_THREAD}, 6, 0, 0, 0x50000 | ${errno}, 6, 0, 0, 0x7fff0000);
        $program = pack('S x6 P', 6, $filter);
