@@ -9,7 +9,8 @@ const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
 /** The end of the pipe to the launcher. Its word is given once. */
 export class Readiness implements Disposable {
   #fd: number | undefined;
-  #watches = false;
+  /** The process whose death is to be told; a copy of it, made by fork(), may end as it likes. */
+  #watched: number | undefined;
   #uncaught: unknown;
   #delegate: { ready(): void; explain(reason: unknown): void } | undefined;
 
@@ -25,7 +26,7 @@ export class Readiness implements Disposable {
 
   /** Tells the launcher of a death that nobody saw coming: an exception, or an exit before ready. */
   watch(): void {
-    this.#watches = true;
+    this.#watched = process.pid;
     process.on('uncaughtExceptionMonitor', this.#noteException);
     process.on('exit', this.#reportExit);
   }
@@ -35,6 +36,7 @@ export class Readiness implements Disposable {
   };
 
   readonly #reportExit = (): void => {
+    if (this.#watched !== process.pid) return;
     // Of an await that never ends the event's own argument does not tell. The kernel takes 8 bits.
     const code = Number(process.exitCode ?? 0) & 0xff;
     const reason =
@@ -103,7 +105,7 @@ export class Readiness implements Disposable {
   }
 
   #release(): void {
-    if (this.#watches) {
+    if (this.#watched !== undefined) {
       process.off('uncaughtExceptionMonitor', this.#noteException);
       process.off('exit', this.#reportExit);
     }

@@ -71,7 +71,7 @@ describe('while the launcher waits', () => {
   });
 
   testFork('the daemon may fork, spawn and become another program', async () => {
-    const { reports, code, stdout } = await run(`${BUSY}
+    const { reports, code, stdout, stderr } = await run(`${BUSY}
       import { execFileSync } from 'node:child_process';
       const daemon = daemonize({ keepFds: [3], ready: 'manual', stdout: 'keep' });
       for (let i = 0; i < 3; i++) {
@@ -84,10 +84,10 @@ describe('while the launcher waits', () => {
       }
       report(String(execFileSync('/bin/echo', ['spawned'])));
       await end();
-      daemon.exec('/bin/sh', ['sh', '-c', 'echo became']);
+      daemon.exec('/bin/sh', ['sh', '-c', 'echo became; sleep 0.1']);
     `);
     expect(reports).toEqual([WORKED, WORKED, WORKED, 'spawned\n']);
-    expect(stdout).toBe('became\n');
+    expect({ stdout, stderr }).toEqual({ stdout: 'became\n', stderr: '' });
     expect(code).toBe(0);
   });
 });
