@@ -16,5 +16,5 @@ npm exec --no -- node-gyp -C build-arm64 rebuild --arch=arm64 --loglevel=error
 addon=build-arm64/build/Release/doublefork.node
 aarch64-linux-gnu-readelf -h "$addon" | grep 'Machine: *AArch64' >/dev/null
 # Without the fork engine it would link just as well.
-aarch64-linux-gnu-nm -C "$addon" | grep 'doublefork::ReviveThreads' >/dev/null
+aarch64-linux-gnu-nm -C "$addon" | grep 'doublefork::Move' >/dev/null
 echo "$addon: built for arm64, with the fork engine"

@@ -15,6 +15,7 @@ import { become, type Executable } from '../detach/become.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
 import type { LimitOption } from '../detach/limits.js';
+import { isSecondRun } from '../detach/stage.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { posixError } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
@@ -223,7 +224,13 @@ function refuseSecond(name: string): void {
  */
 function usualLimits(): Record<string, LimitOption> {
   if (process.platform !== 'linux') return {};
-  const limits = readFileSync(`/proc/${process.ppid}/limits`, 'latin1');
+  // Of a second image it is the launcher, another Node.
+  const starter = isSecondRun() ? parentOf(process.ppid) : process.ppid;
+  const limits = readFileSync(`/proc/${starter}/limits`, 'latin1');
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
   return Number.isInteger(soft) ? { nofile: { soft } } : {};
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
 }
