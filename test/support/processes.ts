@@ -60,11 +60,14 @@ export interface Descriptor {
 export function descriptors(pid: number): Map<number, Descriptor> {
   const found = new Map<number, Descriptor>();
   for (const name of readdirSync(`/proc/${pid}/fd`)) {
-    const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8'));
-    found.set(Number(name), {
-      target: readlinkSync(`/proc/${pid}/fd/${name}`),
-      flags: Number.parseInt(flags![1]!, 8),
-    });
+    try {
+      const info = readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8');
+      const flags = Number.parseInt(/^flags:\s*(\d+)$/m.exec(info)![1]!, 8);
+      found.set(Number(name), { target: readlinkSync(`/proc/${pid}/fd/${name}`), flags });
+    } catch (error) {
+      // It was closed between the listing and the look.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
   }
   return found;
 }
