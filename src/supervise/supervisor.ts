@@ -4,19 +4,13 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { become } from '../detach/become.js';
 import { describe } from '../detach/readiness.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
 import { fork } from '../posix/fork.js';
-import {
-  _exit,
-  execve,
-  PR_SET_PDEATHSIG,
-  prctl,
-  setpgid,
-  type WaitResult,
-} from '../posix/process.js';
-import { SIG_SETMASK, setSignalDisposition, sigprocmask } from '../posix/signal.js';
+import { _exit, PR_SET_PDEATHSIG, prctl, setpgid, type WaitResult } from '../posix/process.js';
+import { SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 import { delegatedGroup, Groups, type WorkerGroup } from './cgroup.js';
 import { type Client, ControlSocket, parseRequest } from './control.js';
 import { describeExit, Journal } from './decisions.js';
@@ -574,10 +568,7 @@ function endWith(parent: number): void {
   if (process.ppid !== parent) _exit(1);
 }
 
-/** Replaces the process by another program, with what Node has changed about signals undone. */
-function runProgram([program, ...args]: readonly string[]): never {
-  setSignalDisposition('SIGPIPE', 'default');
-  setSignalDisposition('SIGXFSZ', 'default');
+function runProgram(argv: readonly string[]): never {
   sigprocmask(SIG_SETMASK, []);
-  execve(program!, [program!, ...args]);
+  become({ path: argv[0]!, argv }, process.env);
 }

@@ -238,6 +238,15 @@ describe('families', () => {
   });
 });
 
+test('a program that a worker runs has the streams of the supervisor', async () => {
+  const { stdout, stderr } = await run(`${SUPERVISE}
+    supervise({
+      exec: ['/bin/sh', '-c', 'echo out; echo err >&2'], restart: 'never', minUptime: 0, log: 'none',
+    });
+  `);
+  expect({ stdout, stderr }).toEqual({ stdout: 'out\n', stderr: 'err\n' });
+});
+
 test('workers can run another program', async () => {
   const program = start(`${SUPERVISE}
     supervise({ workers: 2, minUptime: 0, exec: ['sleep', '1000'] });
