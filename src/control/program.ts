@@ -1,11 +1,12 @@
 // Which file a program is, and how it is run.
 
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { constants as os } from 'node:os';
-import { delimiter, extname, isAbsolute, join } from 'node:path';
+import { extname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Executable } from '../detach/become.js';
 import { posixError } from '../posix/errors.js';
+import { findExecutable } from '../posix/path.js';
 
 const JAVASCRIPT = new Set(['.js', '.mjs', '.cjs']);
 const TYPESCRIPT = new Set(['.ts', '.mts', '.cts']);
@@ -28,32 +29,8 @@ export function findProgram(
     const flags = TYPESCRIPT.has(extension) ? typescriptFlags(script) : [];
     return { path: process.execPath, argv: [process.execPath, ...flags, script, ...args] };
   }
-  if (program.includes('/')) {
-    const refusal = whyNotExecutable(program);
-    if (refusal !== undefined) throw posixError(-os.errno[refusal], 'execve', program);
-    return { path: program, argv: [program, ...args] };
-  }
-  let refusal: Refusal = 'ENOENT';
-  for (const folder of search.split(delimiter)) {
-    const path = join(folder === '' ? cwd : folder, program);
-    const reason = whyNotExecutable(path);
-    if (reason === undefined) return { path, argv: [program, ...args] };
-    if (reason === 'EACCES') refusal = reason;
-  }
-  throw posixError(-os.errno[refusal], 'execve', program);
-}
-
-type Refusal = 'ENOENT' | 'EACCES';
-
-function whyNotExecutable(path: string): Refusal | undefined {
-  const file = statSync(path, { throwIfNoEntry: false });
-  if (file === undefined) return 'ENOENT';
-  try {
-    accessSync(path, constants.X_OK);
-  } catch {
-    return 'EACCES';
-  }
-  return file.isFile() ? undefined : 'EACCES';
+  const path = findExecutable(program, cwd, search);
+  return { path, argv: [program, ...args] };
 }
 
 /** Newer versions of Node run TypeScript as it is; for others the project may have tsx. */

@@ -1,8 +1,8 @@
 // What supervise() can be asked for: types, defaults, validation. Nothing here has an effect.
 
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
 import type { Limits, RestartRule } from './state.js';
 
@@ -282,29 +282,5 @@ function command(words: readonly string[], surroundings: Surroundings): readonly
     throw invalidType('options.exec', 'an Array of a program and its arguments', words);
   }
   const [program, ...args] = words.map((word, index) => text(word, `options.exec[${index}]`));
-  return [search(program!, surroundings), ...args];
-}
-
-/** As a shell finds it; execve(2) does not search. */
-function search(program: string, { cwd, path }: Surroundings): string {
-  if (program.includes('/')) {
-    const file = resolve(cwd, program);
-    accessSync(file, constants.X_OK);
-    return file;
-  }
-  for (const folder of path.split(delimiter)) {
-    const file = resolve(cwd, folder, program);
-    if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) continue;
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {
-      // Not ours to run; another folder may have one that is.
-    }
-  }
-  throw Object.assign(new Error(`ENOENT: no program of this name in PATH, exec '${program}'`), {
-    code: 'ENOENT',
-    syscall: 'exec',
-    path: program,
-  });
+  return [findExecutable(program!, surroundings.cwd, surroundings.path), ...args];
 }

@@ -1,0 +1,42 @@
+// Programs by name, as a shell finds them: execve(2) does not search.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { constants as os } from 'node:os';
+import { delimiter, resolve } from 'node:path';
+import { posixError } from './errors.js';
+
+/**
+ * Finds a program.
+ * @param program a path, or a name to look for
+ * @param cwd where a relative path begins
+ * @param path the folders to look in, as in PATH
+ * @throws ENOENT; EACCES if there is one that may not be executed
+ */
+export function findExecutable(program: string, cwd: string, path: string): string {
+  const folders = program.includes('/') ? [''] : path.split(delimiter);
+  let refusal: Refusal = 'ENOENT';
+  for (const folder of folders) {
+    const file = resolve(cwd, folder, program);
+    const reason = whyNot(file);
+    if (reason === undefined) return file;
+    if (reason === 'EACCES') refusal = reason;
+  }
+  throw posixError(-os.errno[refusal], 'execve', program);
+}
+
+type Refusal = 'ENOENT' | 'EACCES';
+
+function whyNot(file: string): Refusal | undefined {
+  try {
+    if (!statSync(file).isFile()) return 'EACCES';
+  } catch {
+    // Nor can anybody tell who may not look into the folder: root's, in a PATH that was kept.
+    return 'ENOENT';
+  }
+  try {
+    accessSync(file, constants.X_OK);
+    return undefined;
+  } catch {
+    return 'EACCES';
+  }
+}
