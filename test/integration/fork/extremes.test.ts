@@ -147,9 +147,11 @@ test('EBUSY when a thread will not quiesce names it, and the process goes on unh
     await once(worker, 'message');
     try { fork({ timeoutMs: 100 }); } catch (error) { report({ code: error.code, errno: error.errno, syscall: error.syscall, message: error.message }); }
     const text = await fs.promises.readFile('package.json', 'utf8');
+    // What a Worker says last may come together with its end.
+    const exited = once(worker, 'exit');
     Atomics.store(stop, 0, 1);
     const [said] = await once(worker, 'message');
-    await once(worker, 'exit');
+    await exited;
     const pid = fork();
     if (pid === 0) { await new Promise((resolve) => setTimeout(resolve, 1)); process.exit(5); }
     report([text.length > 0, said, posix.waitpid(pid).exitCode]);
