@@ -114,7 +114,7 @@ test.each([
     `
     const { Worker } = await import('node:worker_threads'); const { once } = await import('node:events');
     const worker = new Worker('require("worker_threads").parentPort.postMessage(6 * 7)', { eval: true, execArgv: [] });
-    const [answer] = await once(worker, 'message'); const [code] = await once(worker, 'exit');
+    const [[answer], [code]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
     return [answer, code];`,
     [42, 0],
   ],
