@@ -23,9 +23,9 @@ struct Vigil {
 };
 
 // The pipe between launcher and daemon. The daemon writes one line, its exit code, and behind it
-// what the user is to read; "0\n" means ready, and what is behind it
-// goes to the standard output. End of file without a line: it died, unless it had
-// announced that it becomes another program (program.h).
+// what the user is to read; "0\n" means ready, and what is behind it goes to the standard output.
+// End of file without a line: it died, unless it had announced that it becomes another program
+// (program.h).
 //
 // The signals that would end the launcher are blocked while this lives: between the fork and the
 // wait a Ctrl-C would leave an orphan.

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import colors from 'picocolors';
 import { readRecord } from '../control/record.js';
 import { type DaemonStatus, daemonStatus, type Target } from '../control/target.js';
+import { startTime } from '../pidfile/process.js';
 import { duration, print, size, table } from './output.js';
 
 /** What `status` and `list` say of a daemon. */
@@ -66,10 +67,9 @@ export function printTable(summaries: readonly Summary[]): void {
 
 /** Of the process itself: it tells of restarts that no record knows. */
 function uptime(pid: number): number | null {
-  const stat = read(`/proc/${pid}/stat`);
+  const ticks = startTime(pid);
   const boot = read('/proc/uptime');
-  if (stat === undefined || boot === undefined) return null;
-  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  if (ticks === undefined || boot === undefined) return null;
   // USER_HZ is 100 on every architecture that Node runs on.
   return Math.max(0, Number.parseFloat(boot) * 1000 - ticks * 10);
 }

@@ -17,6 +17,7 @@ import { daemonize } from '../detach/daemonize.js';
 import type { LimitOption } from '../detach/limits.js';
 import { isSecondRun } from '../detach/stage.js';
 import { Pidfile } from '../pidfile/pidfile.js';
+import { parentOf } from '../pidfile/process.js';
 import { posixError } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
@@ -229,8 +230,4 @@ function usualLimits(): Record<string, LimitOption> {
   const limits = readFileSync(`/proc/${starter}/limits`, 'latin1');
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
   return Number.isInteger(soft) ? { nofile: { soft } } : {};
-}
-
-function parentOf(pid: number): number {
-  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
+import { refuseChildren } from '../posix/fork.js';
 import { _exit } from '../posix/process.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
@@ -68,7 +69,8 @@ function begin(options: DaemonizeOptions): Daemon {
 }
 
 function inBackground(plan: Plan): Daemon {
-  refuseChildren();
+  // The launcher, whose they are, is about to exit.
+  refuseChildren('daemonize');
   const launcher = process.pid;
   const descriptors = openDescriptors();
   const confinement = confinementFor(plan);
@@ -250,16 +252,4 @@ function moveIn(plan: Plan): void {
 function checkDirectory(path: string): void {
   if (!statSync(path).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', path);
   accessSync(path, constants.X_OK);
-}
-
-/** They would be the launcher's children, which is about to exit. */
-function refuseChildren(): void {
-  const { children } = addon.loopHandles();
-  if (children.length === 0) return;
-  throw posixError(
-    -os.errno.EBUSY,
-    'daemonize',
-    undefined,
-    `child processes are running (pid ${children.join(', ')}); start them after daemonize()`,
-  );
 }

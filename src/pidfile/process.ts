@@ -9,8 +9,8 @@ export interface Identity {
   startTime: number | undefined;
 }
 
-/** State and start of a process. @see proc(5), /proc/PID/stat */
-function stat(pid: number): { state: string; startTime: number } | undefined {
+/** State, parent and start of a process. @see proc(5), /proc/PID/stat */
+function stat(pid: number): { state: string; parent: number; startTime: number } | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -22,7 +22,7 @@ function stat(pid: number): { state: string; startTime: number } | undefined {
   }
   // The name before it, in parentheses, may hold anything.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0]!, startTime: Number(fields[19]) };
+  return { state: fields[0]!, parent: Number(fields[1]), startTime: Number(fields[19]) };
 }
 
 /**
@@ -31,6 +31,11 @@ function stat(pid: number): { state: string; startTime: number } | undefined {
  */
 export function startTime(pid: number): number | undefined {
   return stat(pid)?.startTime;
+}
+
+/** @returns undefined if there is no such process, or no /proc to ask */
+export function parentOf(pid: number): number | undefined {
+  return stat(pid)?.parent;
 }
 
 /** Whether a process runs. One that has ended and waits to be reaped does not. */

@@ -1,5 +1,6 @@
 // fork() that keeps Node alive, and what JavaScript must be told in the child.
 
+import { constants } from 'node:os';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { integer, outOfRange, posixError } from './errors.js';
 
@@ -87,6 +88,15 @@ export function refuseWorkers(name: string): void {
   throw Object.assign(new Error(`${name}() works from the main thread only, not from a Worker`), {
     code: 'ERR_NOT_MAIN_THREAD',
   });
+}
+
+/** @throws EBUSY: they stay the children of the process that gives way */
+export function refuseChildren(name: string): void {
+  const { children } = addon.loopHandles();
+  if (children.length === 0) return;
+  const pids = children.join(', ');
+  const detail = `child processes are running (pid ${pids}); start them after ${name}()`;
+  throw posixError(-constants.errno.EBUSY, name, undefined, detail);
 }
 
 /** process.pid is cached; not writable, but configurable. */

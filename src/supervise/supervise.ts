@@ -7,9 +7,8 @@ import { Redirection } from '../detach/redirect.js';
 import { role } from '../detach/role.js';
 import { arriveAt, pass, type Stage } from '../detach/stage.js';
 import { replaceStreams } from '../detach/streams.js';
-import { addon } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
-import { forkSupport, refuseWorkers } from '../posix/fork.js';
+import { forkSupport, refuseChildren, refuseWorkers } from '../posix/fork.js';
 import { LinkWriter } from './link.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
@@ -31,7 +30,8 @@ function start(options: SuperviseOptions): Worker {
   const upstream = findUpstream(current);
   const plan = check(options, upstream);
   const spawner = spawnerFor(plan);
-  refuseChildren();
+  // They would be the supervisor's, which runs nothing that could hear of them.
+  refuseChildren('supervise');
   const supervisor = new Supervisor(plan, upstream, spawner);
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];
@@ -90,13 +90,4 @@ function spawnerFor({ engine, exec }: Plan): Spawner | undefined {
     }
   }
   return new Spawner(exec ?? sameImage('supervise'));
-}
-
-/** They would be the supervisor's, which runs nothing that could hear of them. */
-function refuseChildren(): void {
-  const { children } = addon.loopHandles();
-  if (children.length === 0) return;
-  const pids = children.join(', ');
-  const detail = `child processes are running (pid ${pids}); start them after supervise()`;
-  throw posixError(-constants.errno.EBUSY, 'supervise', undefined, detail);
 }
