@@ -15,6 +15,7 @@ const SHARED = [
 export default defineConfig({
   test: {
     setupFiles: ['test/support/strays.ts'],
+    reporters: ['default', './test/support/recap.ts'],
     // Deadlines of the tests themselves come first, and bring stack traces: test/support/watchdog.ts.
     testTimeout: 180_000,
     hookTimeout: 60_000,

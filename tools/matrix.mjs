@@ -3,7 +3,7 @@
 // all of them.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const MAJORS = ['20', '22', '24', '26'];
@@ -30,25 +30,35 @@ function install(major) {
   return binary;
 }
 
+const REPORTERS = ['--reporter=dot', '--reporter=./test/support/recap.ts'];
 const asked = process.argv.slice(2);
+/** Node's version and what failed there. */
 const failed = [];
 for (const major of asked.length > 0 ? asked : MAJORS) {
   const binary = install(major);
   const version = execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim();
   console.log(`\n--- Node ${version}`);
   const began = Date.now();
-  const { status } = spawnSync('npx', ['vitest', 'run', '--reporter=dot', ...TESTS], {
+  const recap = join(root, '.matrix', `${major}.failed`);
+  rmSync(recap, { force: true });
+  const { status } = spawnSync('npx', ['vitest', 'run', ...REPORTERS, ...TESTS], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     // The full load is the default suite's.
-    env: { DOUBLEFORK_LOAD: '100', ...process.env, DOUBLEFORK_NODE: binary },
+    env: {
+      DOUBLEFORK_LOAD: '100',
+      ...process.env,
+      DOUBLEFORK_NODE: binary,
+      DOUBLEFORK_RECAP: recap,
+    },
   });
   console.log(
     `--- Node ${version}: ${status === 0 ? 'passed' : 'FAILED'}, ${Math.round((Date.now() - began) / 1000)} s`,
   );
-  if (status !== 0) failed.push(version);
+  if (status === 0) continue;
+  failed.push([version, existsSync(recap) ? readFileSync(recap, 'utf8') : '  vitest itself\n']);
 }
 if (failed.length > 0) {
-  console.error(`failed on Node ${failed.join(', ')}`);
+  for (const [version, what] of failed) console.error(`failed on Node ${version}:\n${what}`);
   process.exit(1);
 }
