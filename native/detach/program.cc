@@ -13,8 +13,11 @@
 namespace doublefork {
 namespace {
 
-// A program that is busy for longer than that has not died at once.
+// A program that has been busy for longer than that has not died at once. Processor time: on a
+// machine that is starting up it may wait longer than that for its first turn.
 constexpr int kBusyMs = 50;
+// It may also be neither busy nor asleep: stopped, or waiting for a disk.
+constexpr int kLongestMs = 10'000;
 constexpr int kPauseUs = 500;
 
 // The end of the log that is shown at most.
@@ -27,10 +30,19 @@ int64_t ReadNumber(const char*& at, const char* end) {
   return number;
 }
 
-int64_t NowUs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+int64_t NowMs(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// The clock of the time that a process was busy; or where it has none, of all time.
+clockid_t BusyClock(pid_t pid) {
+  clockid_t clock = CLOCK_MONOTONIC;
+#ifdef __linux__
+  clock_getcpuclockid(pid, &clock);
+#endif
+  return clock;
 }
 
 // The letter in /proc/PID/stat; 'S': it waits for something. 0 where there is no /proc.
@@ -71,15 +83,17 @@ const char* Program::Read(const char* at, const char* end) {
 }
 
 void Program::Await(pid_t pid) const {
-  const int64_t deadline = NowUs() + int64_t{settle_ms_ > 0 ? settle_ms_ : kBusyMs} * 1000;
+  const clockid_t busy = BusyClock(pid);
+  const int64_t busy_deadline = NowMs(busy) + kBusyMs;
+  const int64_t deadline = NowMs(CLOCK_MONOTONIC) + (settle_ms_ > 0 ? settle_ms_ : kLongestMs);
   Death death = {0};
   for (;;) {
     const pid_t got = waitpid(pid, &death.status, WNOHANG);
     if (got == pid) break;
     // Not our child: it went to another reaper, with its status.
     if (got < 0 && errno != EINTR) Succeed();
-    if (settle_ms_ == 0 && State(pid) == 'S') Succeed();
-    if (NowUs() >= deadline) Succeed();
+    if (settle_ms_ == 0 && (State(pid) == 'S' || NowMs(busy) >= busy_deadline)) Succeed();
+    if (NowMs(CLOCK_MONOTONIC) >= deadline) Succeed();
     const timespec pause = {0, kPauseUs * 1000};
     nanosleep(&pause, nullptr);
   }

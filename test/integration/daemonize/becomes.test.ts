@@ -1,16 +1,17 @@
 // daemon.exec(): a daemon that becomes another program.
 
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { daemonStatus, stopDaemon } from 'doublefork';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../support/folder.js';
-import { stat, status } from '../../support/processes.js';
-import { type Ended, run } from '../../support/program.js';
+import { descriptors, stat, status, until } from '../../support/processes.js';
+import { type Ended, start } from '../../support/program.js';
+import type { Running } from '../../support/running.js';
 
 /** Starts a program with a log and a pidfile in a folder. */
-function become(dir: string, argv: readonly string[], options = ''): Promise<Ended> {
-  return run(
+function starting(dir: string, argv: readonly string[], options = ''): Running<Ended> {
+  return start(
     `const [, dir, path, ...args] = process.argv;
      daemonize({ ready: 'manual', pidfile: dir + '/pid', log: dir + '/log' })
        .exec(path, [path, ...args], { ${options} });`,
@@ -18,12 +19,12 @@ function become(dir: string, argv: readonly string[], options = ''): Promise<End
   );
 }
 
+const become: (...args: Parameters<typeof starting>) => Promise<Ended> = (...args) =>
+  starting(...args).ended;
+
 /** What a process has open. */
-function files(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`)
-    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
-    .sort();
-}
+const files = (pid: number): string[] =>
+  [...descriptors(pid).values()].map(({ target }) => target).sort();
 
 test('the program has the pid, the log and the lock of the daemon, and no descriptor but the lock', async () => {
   const dir = temporaryFolder();
@@ -80,6 +81,20 @@ test.each([
   expect(stderr).toContain(said);
   expect(stderr).toContain(`It wrote to ${join(dir, 'log')}:\none\ntwo\n`);
   expect(stderr).not.toContain('before');
+});
+
+test('a program that has no turn for a while, as on a busy machine, and then dies, has died at once', async () => {
+  const dir = temporaryFolder();
+  const pidfile = join(dir, 'pid');
+  const program = starting(dir, ['/bin/sh', '-c', 'kill -STOP $$; exit 5']);
+  const pid = () => daemonStatus({ pidfile }).pid ?? -1;
+  await until(() => stat(pid())?.state === 'T', 'stopped');
+  // Four times as long as it may be busy.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  process.kill(pid(), 'SIGCONT');
+  const { code, stderr } = await program.ended;
+  expect(code).toBe(5);
+  expect(stderr).toContain('exited with code 5 at once');
 });
 
 test('settle: a program that dies later, but within that, has died at once too', async () => {
