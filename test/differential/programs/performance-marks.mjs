@@ -2,8 +2,13 @@
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 
 const seen = [];
+let notify;
+const complete = new Promise((resolve) => {
+  notify = resolve;
+});
 const observer = new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) seen.push(`${entry.entryType} ${entry.name} ${JSON.stringify(entry.detail)}`);
+  if (seen.length === 3) notify();
 });
 observer.observe({ entryTypes: ['mark', 'measure'] });
 const origin = performance.timeOrigin;
@@ -11,7 +16,7 @@ performance.mark('before', { detail: { side: 1 } });
 await globalThis.midpoint?.();
 performance.mark('after');
 const measure = performance.measure('across', 'before', 'after');
-await new Promise((resolve) => setTimeout(resolve, 5));
+await complete;
 observer.disconnect();
 console.log(seen.sort().join('\n'));
 console.log(performance.getEntriesByType('mark').map((entry) => entry.name).join());

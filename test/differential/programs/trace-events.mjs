@@ -13,6 +13,5 @@ performance.mark('after');
 states.push(tracing.enabled, getEnabledCategories());
 tracing.disable();
 states.push(tracing.enabled, getEnabledCategories());
-for (let attempt = 0; attempt < 500 && !existsSync('node_trace.1.log'); attempt++)
-  await new Promise((resolve) => setTimeout(resolve, 1));
-console.log(tracing.categories, states, existsSync('node_trace.1.log'));
+while (!existsSync('node_trace.1.log')) await new Promise((resolve) => setTimeout(resolve, 1));
+console.log(tracing.categories, states);
