@@ -69,14 +69,14 @@ test('parent and child both do everything for seconds: no lost wake-up, no cross
     const port = await serve();
     const fetchLoop = async () => { for (;;) { const text = await (await fetch('http://127.0.0.1:' + port)).text(); if (text !== process.pid + '') cross++; count.http++; await new Promise((r) => setTimeout(r, 2)); } };
     fetchLoop();
-    const stalled = [];
-    for (let second = 0; second < 6; second++) {
+    for (let round = 0; round < 6; round++) {
       const before = { echoes, ...count };
       await new Promise((resolve) => setTimeout(resolve, 500));
-      const after = { echoes, ...count };
-      for (const name of Object.keys(after)) if (after[name] === before[name]) stalled.push([second, name]);
+      // What is lost is lost for good. On a busy machine the first fetch alone may take so long.
+      const stalls = () => { const now = { echoes, ...count }; return Object.keys(now).some((name) => now[name] === before[name]); };
+      while (stalls()) await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    report({ who: pid === 0 ? 'child' : 'parent', cross, stalled });
+    report({ who: pid === 0 ? 'child' : 'parent', cross });
     if (pid > 0) process.exit(posix.waitpid(pid).exitCode);
     process.exit(0);
   `,
@@ -85,7 +85,7 @@ test('parent and child both do everything for seconds: no lost wake-up, no cross
   expect(code).toBe(0);
   expect(reports).toHaveLength(2);
   for (const who of ['parent', 'child']) {
-    expect(reports).toContainEqual({ who, cross: 0, stalled: [] });
+    expect(reports).toContainEqual({ who, cross: 0 });
   }
 });
 
