@@ -24,10 +24,10 @@ test('work finished but not yet delivered is delivered in both processes', async
     import { pbkdf2 } from 'node:crypto'; import { Worker } from 'node:worker_threads'; import { once } from 'node:events';
     const shared = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker('const { workerData, parentPort } = require("worker_threads"); parentPort.postMessage("sent"); Atomics.store(workerData, 0, 1); Atomics.notify(workerData, 0); setInterval(() => {}, 1000);', { eval: true, execArgv: [], workerData: shared });
-    await once(worker, 'online');
     let pid; const got = [];
     const tell = (what) => { got.push(what); if (got.length === 2) { report([pid === 0 ? 'child' : 'parent', got.sort()]); process.exit(); } };
     worker.on('message', tell);
+    await once(worker, 'online');
     pbkdf2('a', 'b', 1, 8, 'sha1', () => tell('hashed'));
     Atomics.wait(shared, 0, 0);
     const end = Date.now() + 30; while (Date.now() < end);
