@@ -168,6 +168,8 @@ describe('on its way', () => {
     await program.report();
     const told = () =>
       decisions({ stderr: readFileSync(log, 'utf8') }).map(({ event }) => event as string);
+    // The supervisor tells of the start while the image runs.
+    await until(() => told().length > 0, 'the start is told');
     expect(told()).toEqual(['start']);
     open();
     await program.ended;

@@ -14,6 +14,7 @@ const http = await import('node:http');
 export function decisions({ stderr }: Pick<Ended, 'stderr'>, event?: string): any[] {
   return stderr
     .split('\n')
+    .slice(0, -1) // What follows the last one is still being written.
     .filter((line) => line.startsWith('{"level"'))
     .map((line) => JSON.parse(line))
     .filter((line) => event === undefined || line.event === event);
