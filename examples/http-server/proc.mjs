@@ -27,7 +27,8 @@ export function stat(pid) {
 /** When a process started, in ticks since boot; undefined: it does not run. */
 export function startTime(pid) {
   const found = stat(pid);
-  return found === undefined || found.state === 'Z' ? undefined : found.startTime;
+  // Z: it has ended and waits to be reaped. X: just reaped.
+  return found === undefined || 'ZX'.includes(found.state) ? undefined : found.startTime;
 }
 
 /** One field of /proc/PID/status. */

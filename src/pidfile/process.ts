@@ -38,13 +38,16 @@ export function parentOf(pid: number): number | undefined {
   return stat(pid)?.parent;
 }
 
-/** Whether a process runs. One that has ended and waits to be reaped does not. */
+/** Whether a process runs. One that has ended and waits to be reaped, or is just reaped, does not. */
 export function isAlive(pid: number): boolean {
+  const state = stat(pid)?.state;
+  if (state !== undefined) return state !== 'Z' && state !== 'X';
+  // There is no such process, or no /proc to ask.
   try {
     process.kill(pid, 0);
+    return true;
   } catch (error) {
     // EPERM: it is somebody else's.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return stat(pid)?.state !== 'Z';
 }

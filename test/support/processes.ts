@@ -28,6 +28,8 @@ export function stat(pid: number): Stat | undefined {
   }
   // The name may hold spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  // It has been reaped, and its number goes in the next moment.
+  if (fields[0] === 'X') return undefined;
   const number = (index: number) => Number(fields[index]);
   return {
     pid,
