@@ -140,7 +140,8 @@ export class Pidfile implements Disposable {
       throw error;
     }
     if (namedPid(pidfile.#fd!) === pid) pidfile.#unlink();
-    else pidfile.close();
+    // Somebody else has cleared it meanwhile: what was opened here may be a new file.
+    else pidfile.abandon();
   }
 
   #retake(): void {
@@ -223,9 +224,11 @@ export class Pidfile implements Disposable {
     try {
       if (leadsTo(this.path, fd)) unlinkSync(this.path);
     } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Somebody who cares for no locks was faster.
+      if (code === 'ENOENT') return;
       // The folder is root's, and this process no longer is; or it is outside of a chroot. An empty
       // file is no one's either.
-      const { code } = error as NodeJS.ErrnoException;
       if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error;
       ftruncateSync(fd);
     } finally {
