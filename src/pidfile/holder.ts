@@ -63,7 +63,13 @@ export function holdsFlock(pid: number, file: BigIntStats): boolean {
 }
 
 function isLocked(fdinfo: string): boolean {
-  return /^lock:.*\bFLOCK\b/m.test(readFileSync(fdinfo, 'latin1'));
+  try {
+    return /^lock:.*\bFLOCK\b/m.test(readFileSync(fdinfo, 'latin1'));
+  } catch (error) {
+    // Closed since; another one may have the lock.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 function isSameFile(path: string, { dev, ino }: BigIntStats): boolean {
