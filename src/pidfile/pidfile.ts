@@ -41,8 +41,12 @@ export interface AlreadyRunningError extends NodeJS.ErrnoException {
 const FLAGS =
   constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY | O_CLOEXEC;
 
-/** How long a start that lost waits until the winner has a pid to be named by, in ms. */
-const WINNER_DEADLINE = 5000;
+/**
+ * How often a start that lost looks whether the winner has a pid to be named by, and how long it waits
+ * in between, in ms. Looks are counted, not time: where the winner comes to nothing because the machine
+ * is busy, the looks are slow too.
+ */
+const WINNER_LOOKS = 1000;
 const WINNER_PAUSE = 5;
 
 /** Those that name this process. */
@@ -77,13 +81,14 @@ export class Pidfile implements Disposable {
     if ((mode & 0o002) !== 0) {
       throw outOfRange('options.mode', 'without write permission for everybody (0o002)', mode);
     }
-    const deadline = Date.now() + WINNER_DEADLINE;
+    let looks = 0;
+    const isPatient = () => ++looks < WINNER_LOOKS;
     for (;;) {
       const opened = openOrCreate(file, mode);
       if (opened === undefined) continue;
       const pidfile = new Pidfile(file, opened.fd, opened.created);
       try {
-        if (pidfile.#lock(deadline)) return pidfile;
+        if (pidfile.#lock(isPatient)) return pidfile;
       } catch (error) {
         pidfile.close();
         throw error;
@@ -158,13 +163,16 @@ export class Pidfile implements Disposable {
     return this.#fd === undefined ? undefined : { fd: this.#fd, created: this.#created };
   }
 
-  /** @returns false: begin again with the file that is there now */
-  #lock(deadline: number): boolean {
+  /**
+   * @param isPatient asked before each wait for the winner's name
+   * @returns false: begin again with the file that is there now
+   */
+  #lock(isPatient: () => boolean): boolean {
     const fd = this.#fd!;
     check(this.path, fd);
     while (!tryFlock(fd, LOCK_EX)) {
       const pid = winner(fd);
-      if (pid !== undefined || Date.now() > deadline) throw alreadyRunning(this.path, pid);
+      if (pid !== undefined || !isPatient()) throw alreadyRunning(this.path, pid);
       poll([], WINNER_PAUSE);
       if (!leadsTo(this.path, fd)) return false;
     }
