@@ -48,6 +48,8 @@ async function logs(names: string[], options: Options): Promise<void> {
     if (size > at) continue;
     const current = statSync(path, { throwIfNoEntry: false });
     if (current !== undefined && current.ino !== ino) {
+      // Its last lines may have come since.
+      copy(fd, at);
       closeSync(fd);
       fd = openSync(path, 'r');
       at = 0;
