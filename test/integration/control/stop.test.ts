@@ -1,14 +1,14 @@
 // C21 and C14: stop and status, and whom they leave alone.
 
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { daemonStatus, findDaemon, restartDaemon, signalDaemon, stopDaemon } from 'doublefork';
 import { describe, expect, test } from 'vitest';
 import { hasFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
-import { stat } from '../../support/processes.js';
+import { stat, until } from '../../support/processes.js';
 import { execute, inline, start } from '../../support/program.js';
 import type { Running } from '../../support/running.js';
 
@@ -72,6 +72,9 @@ describe('C21 stop', () => {
   test('ends one that was stopped by SIGSTOP', async () => {
     const { pid, pidfile, program } = await daemon();
     process.kill(pid, 'SIGSTOP');
+    // A thread that has not stopped yet would let TERM end them all.
+    const tasks = () => readdirSync(`/proc/${pid}/task`).map((tid) => stat(Number(tid))?.state);
+    await until(() => tasks().every((state) => state === 'T'), 'it has stopped');
     const stopped = await stopDaemon({ pidfile }, { schedule: 'TERM/0.05/CONT/10' });
     expect(stopped.signals).toEqual(['SIGTERM', 'SIGCONT']);
     await gone(program, pidfile);
