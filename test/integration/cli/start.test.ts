@@ -192,10 +192,15 @@ describe('a name', () => {
     const place = new Place();
     const script =
       'for f in /proc/$$/fd/*; do n=$(basename $f); [ $n -gt 2 ] && eval "exec $n>&-"; done; exec sleep 100';
-    await place.run('start', '--name', 'closer', '--settle', '0.3', '--', 'bash', '-c', script);
-    const { pid, status } = await place.status('closer');
-    expect(status).toBe('running');
-    expect(readdirSync(`/proc/${pid}/fd`)).toEqual(['0', '1', '2']);
+    await place.run('start', '--name', 'closer', '--', 'bash', '-c', script);
+    const { pid } = await place.status('closer');
+    // Before it has begun, the loader has its libraries open.
+    const sleeps = () => /^sleep\0/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+    await until(
+      () => sleeps() && readdirSync(`/proc/${pid}/fd`).join() === '0,1,2',
+      'it has closed the rest',
+    );
+    expect((await place.status('closer')).status).toBe('running');
     const second = await place.run('start', '--name', 'closer', '--', 'sleep', '100');
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`already running with pid ${pid}`);
@@ -269,8 +274,9 @@ test('reload and signal reach the program; commands of the app too', async () =>
 
 test('a stubborn program is killed after the schedule, with a line for each further signal', async () => {
   const place = new Place();
-  await place.startIt('', ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done']);
-  const { pid } = await place.status('it');
+  await place.startIt('', ['sh', '-c', 'trap "" TERM; echo deaf; while :; do sleep 0.05; done']);
+  const { pid, log } = await place.status('it');
+  await until(() => readFileSync(log, 'utf8') === 'deaf\n', 'the trap');
   const { code, stdout, stderr } = await place.run('stop', 'it', '--schedule', 'TERM/0.2/KILL/10');
   expect({ code, stdout, stderr }).toEqual({
     code: 0,
