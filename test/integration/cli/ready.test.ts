@@ -106,12 +106,15 @@ testFork(
       env: { ...place.env, NO_COLOR: '' },
     });
     await until(() => /waiting for it to be ready .*1 s/.test(terminal.output()), 'the spinner');
+    const pidfile = join(place.state, 'it.pid');
+    let pid = 0;
+    await until(() => {
+      pid = existsSync(pidfile) ? Number(readFileSync(pidfile, 'latin1')) : 0;
+      return pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('sleep\0');
+    }, 'the program');
     terminal.type('\x03');
     expect((await terminal.exited).code).not.toBe(0);
-    await until(() => {
-      const pid = Number(readFileSync(join(place.state, 'it.pid'), 'utf8'));
-      return (stat(pid)?.state ?? 'Z') === 'Z';
-    }, 'the program is gone');
+    await until(() => (stat(pid)?.state ?? 'Z') === 'Z', 'the program is gone');
   },
 );
 
