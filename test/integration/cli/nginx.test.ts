@@ -1,26 +1,28 @@
 // A real server that knows nothing of us: Debian's nginx.
 
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { stat, until } from '../../support/processes.js';
 import { Place } from './command.js';
 
 const hasNginx = spawnSync('nginx', ['-v']).status === 0;
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** Fetches a page over a unix socket: another program could be given a port while nginx restarts. */
+async function fetchFrom(socketPath: string): Promise<string> {
+  const [response] = (await once(request({ socketPath, agent: false }).end(), 'response')) as [
+    IncomingMessage,
+  ];
+  return await text(response);
 }
 
 test.skipIf(!hasNginx)('nginx: start, reload, restart, stop', async () => {
   const place = new Place();
-  const port = await freePort();
+  const socket = join(place.folder, 'socket');
   const config = (answer: string) => `
     daemon off;
     pid ${place.folder}/nginx-own.pid;
@@ -28,12 +30,12 @@ test.skipIf(!hasNginx)('nginx: start, reload, restart, stop', async () => {
     events {}
     http {
       access_log off;
-      server { listen 127.0.0.1:${port}; location / { return 200 "${answer}"; } }
+      server { listen unix:${socket}; location / { return 200 "${answer}"; } }
     }`;
   for (const name of ['body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'])
     mkdirSync(join(place.folder, name));
   writeFileSync(join(place.folder, 'nginx.conf'), config('one'));
-  const answer = async () => await (await fetch(`http://127.0.0.1:${port}/`)).text();
+  const answer = () => fetchFrom(socket);
 
   const argv = ['nginx', '-p', place.folder, '-c', join(place.folder, 'nginx.conf')];
   expect(await place.run('start', '--name', 'web', '--', ...argv)).toMatchObject({ code: 0 });
