@@ -1,5 +1,6 @@
 // Which daemons a command is about: names, or a pidfile.
 
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readConfig } from '../config/file.js';
 import type { App } from '../control/app.js';
@@ -57,7 +58,10 @@ async function subject(name: string, options: TargetOptions): Promise<Subject> {
   return { label: name, target: { pidfile: pidfileFor(app) }, app };
 }
 
-/** Whether anything was ever heard of it. */
+/**
+ * Whether anything was ever heard of it: it was started, or is in the config file, or has a pidfile from
+ * elsewhere. A pidfile that was asked for speaks for itself.
+ */
 export function isKnown({ target, app }: Subject): boolean {
-  return app !== undefined || 'pidfile' in target;
+  return app !== undefined || 'pidfile' in target || existsSync(pidfileOf(target));
 }

@@ -217,6 +217,24 @@ describe('a name', () => {
     }
   });
 
+  test('that nobody knows: nothing is stopped; one that has never run is stopped already', async () => {
+    const place = new Place();
+    await place.run('start', '--name', 'it', '--', 'sleep', '100');
+    expect(await place.run('stop', 'it', 'nobody')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^doublefork: no daemon is known as nobody: /),
+    });
+    expect((await place.run('status', 'it')).code).toBe(0);
+    writeFileSync(
+      join(place.folder, 'doublefork.config.json'),
+      JSON.stringify({ name: 'planned', program: 'sleep', args: ['100'] }),
+    );
+    writeFileSync(join(place.state, 'foreign.pid'), '');
+    expect(await place.run('stop', 'it', 'planned', 'foreign')).toMatchObject({ code: 0 });
+    expect(await place.run('stop', '--pidfile', 'none.pid')).toMatchObject({ code: 0 });
+  });
+
   test('that cannot be one', async () => {
     const { code, stderr } = await new Place().run('status', '../../etc/passwd');
     expect(code).toBe(1);
