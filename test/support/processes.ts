@@ -1,7 +1,7 @@
 // The processes that a test has started, daemons included: found by a mark in their environment,
 // which they have from the moment of their exec on and cannot lose.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Set by strays.ts for every test; whatever a program starts inherits it. */
@@ -93,15 +93,12 @@ export function marked(mark: string): number[] {
 
 /** Every thread's stack, for the report of a hang. */
 export function stacks(pid: number): string {
-  try {
-    return execFileSync('gdb', ['-p', String(pid), '-batch', '-ex', 'thread apply all bt 24'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 60_000,
-    });
-  } catch (error) {
-    return `no stacks of ${pid}: ${error}`;
-  }
+  const { stdout, stderr, error } = spawnSync(
+    'gdb',
+    ['-p', String(pid), '-batch', '-ex', 'thread apply all bt 24'],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  return stdout || `no stacks of ${pid}: ${error ?? stderr}`;
 }
 
 /** Kills by pid; one that is gone already is what was wanted. */
@@ -120,8 +117,11 @@ export async function until(
   deadline = 20_000,
 ): Promise<void> {
   const end = Date.now() + deadline;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${deadline} ms`);
+  for (;;) {
+    // The time before the look: this process, or the machine, may have stood still since the last one.
+    const isLast = Date.now() > end;
+    if (await condition()) return;
+    if (isLast) throw new Error(`${what}: not within ${deadline} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
