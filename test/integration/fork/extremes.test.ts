@@ -152,7 +152,10 @@ test('EBUSY when a thread will not quiesce names it, and the process goes on unh
     report([text.length > 0, said, posix.waitpid(pid).exitCode]);
   `);
   expect(reports[0]).toMatchObject({ code: 'EBUSY', errno: -16, syscall: 'fork' });
-  expect(reports[0].message).toMatch(/did not come to rest in a system call: thread \d+ ".+"/);
+  // On a busy machine some thread has not had its turn to answer in 100 ms.
+  expect(reports[0].message).toMatch(
+    /did not (come to rest in a system call|take the signal that stops it): thread \d+ ".+"/,
+  );
   expect(reports[1]).toEqual([true, 'stopped', 5]);
 });
 
