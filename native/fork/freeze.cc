@@ -22,9 +22,9 @@ namespace {
 constexpr int kSignal = 33;
 constexpr size_t kSignalSetSize = 8;  // the kernel's sigset_t, not libc's
 
-// A thread answers the signal as soon as the scheduler lets it. One that ends instead is no longer
-// listed; one that does neither blocks the signal by a raw system call.
-constexpr int kAnswerMs = 2000;
+// A thread answers the signal as soon as the scheduler lets it, and the kernel: not in the midst of
+// a write to a slow disk, for example. One that ends instead is no longer there; one that does
+// neither blocks the signal by a raw system call. However little time is left, each gets this long.
 constexpr int kLeastAnswerMs = 100;
 
 // A thread that has not quiesced gets this long before it is stopped again.
@@ -463,8 +463,7 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
 
   const int64_t deadline = Now() + timeout_ms;
   for (int round = 1;; ++round) {
-    const int64_t now = Now();
-    if (!Assemble(std::clamp(deadline, now + kLeastAnswerMs, now + kAnswerMs), reason)) break;
+    if (!Assemble(std::max(deadline, Now() + kLeastAnswerMs), reason)) break;
     const Thread* straggler = nullptr;
     const bool last = Now() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;
