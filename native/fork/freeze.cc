@@ -222,17 +222,22 @@ void ReadName(int folder, pid_t tid, char (&name)[16]) {
   name[length > 0 && name[length - 1] == '\n' ? length - 1 : length < 0 ? 0 : length] = '\0';
 }
 
-// Brings the table up to date with the kernel's list of threads and signals the new ones. The
-// number of those, or -errno.
+// The list of threads in /proc does not tell: while one ends the kernel passes over another that
+// lives (about once in 2000 times when several end).
+bool HasEnded(pid_t process, pid_t tid) {
+  return arch::Syscall(SYS_tgkill, process, tid, 0) == -ESRCH;
+}
+
+// Brings the table up to date with the kernel's list of threads and signals the new ones. How many
+// have come or ended since the last time, or -errno.
 int SignalNewcomers() {
   const pid_t process = static_cast<pid_t>(arch::Syscall(SYS_getpid));
   const pid_t self = static_cast<pid_t>(arch::Syscall(SYS_gettid));
   const size_t known = table.size.load();
-  for (size_t i = 0; i < known; ++i) table.threads[i].seen = false;
-  int newcomers = 0;
+  int changes = 0;
   const auto signal = [&](Thread& thread) {
     thread.state.store(Thread::kSignalled);
-    ++newcomers;
+    ++changes;
     const long error = Signal(process, thread.tid);
     if (error < 0) thread.state.store(Thread::kGone);
     return error == -EAGAIN ? -ENOBUFS : 0;
@@ -242,7 +247,6 @@ int SignalNewcomers() {
     for (size_t i = 0; i < table.size.load(); ++i) {
       Thread& thread = table.threads[i];
       if (thread.tid != tid || thread.state.load() == Thread::kGone) continue;
-      thread.seen = true;
       return thread.state.load() == Thread::kRunning ? signal(thread) : 0;
     }
     char name[sizeof Thread::name];
@@ -253,7 +257,6 @@ int SignalNewcomers() {
     if (size == table.capacity) return -EAGAIN;
     Thread& thread = table.threads[size];
     thread.tid = tid;
-    thread.seen = true;
     thread.kept = false;
     memcpy(thread.name, name, sizeof name);
     table.size.store(size + 1, std::memory_order_release);
@@ -261,9 +264,12 @@ int SignalNewcomers() {
   });
   if (error < 0) return error;
   for (size_t i = 0; i < known; ++i) {
-    if (!table.threads[i].seen) table.threads[i].state.store(Thread::kGone);
+    Thread& thread = table.threads[i];
+    if (thread.state.load() == Thread::kGone || !HasEnded(process, thread.tid)) continue;
+    thread.state.store(Thread::kGone);
+    ++changes;
   }
-  return newcomers;
+  return changes;
 }
 
 Thread* FirstWithoutAnswer() {
@@ -369,25 +375,24 @@ bool Refuse(Reason& reason, int error, const char* what, const Thread* thread = 
   return reason.Set(error, what);
 }
 
-// Waits until every signalled thread is in the handler, and no new one has appeared meanwhile.
+// Waits until every signalled thread is in the handler, and none has come or ended meanwhile.
 bool Assemble(int64_t deadline, Reason& reason) {
   for (;;) {
-    const int newcomers = SignalNewcomers();
-    if (newcomers == -EAGAIN)
+    const int changes = SignalNewcomers();
+    if (changes == -EAGAIN)
       return Refuse(reason, EBUSY, "threads are created faster than they can be stopped");
-    if (newcomers == -ENOBUFS)
+    if (changes == -ENOBUFS)
       return Refuse(reason, EAGAIN, "no signal can be queued for a thread (RLIMIT_SIGPENDING)");
-    if (newcomers < 0) return Refuse(reason, -newcomers, "/proc/self/task cannot be read");
+    if (changes < 0) return Refuse(reason, -changes, "/proc/self/task cannot be read");
     if (FirstWithoutAnswer() == nullptr) {
-      if (newcomers == 0) return true;
+      if (changes == 0) return true;
       continue;
     }
     if (Now() >= deadline) {
       return Refuse(reason, EBUSY, "a thread did not take the signal that stops it",
                     FirstWithoutAnswer());
     }
-    // The time-out serves threads that end instead of answering: the next look no longer finds
-    // them.
+    // The time-out serves threads that end instead of answering.
     const timespec look_again = {0, 1'000'000};
     while (FirstWithoutAnswer() != nullptr) {
       const int now = table.entered.load();

@@ -29,7 +29,6 @@ struct Thread {
   // Moves on when the thread may leave the handler. It never goes back: a thread that is slow to
   // leave must not mistake a later freeze for its own.
   std::atomic<int> ticket;
-  bool seen;  // by the enumeration that is under way
   bool kept;  // frozen for good
   // futex: the kernel clears it when the thread that was dismissed is off its stack.
   std::atomic<int> alive;
