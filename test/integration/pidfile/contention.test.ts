@@ -91,3 +91,30 @@ testFork('two never have it at the same time, while it is removed and made again
   expect(code).toBe(0);
   expect(reports).toEqual([0, 0, 0, 0, 0, 0, []]);
 });
+
+testFork('of several that clear the pidfile of a killed daemon none leaves another', async () => {
+  const { code, reports, stderr } = await run(
+    `${TOOLS}
+    const file = dir + '/pid';
+    const killed = 2 ** 22 - 7;
+    for (let round = 0; round < 40; round++) {
+      fs.writeFileSync(file, killed + '\\n');
+      const [gate, opener] = posix.pipe();
+      for (let n = 0; n < 4; n++) {
+        if (fork() !== 0) continue;
+        posix.close(opener);
+        posix.poll([{ fd: gate, events: posix.POLLIN }]);
+        Pidfile.clear(file, killed);
+        posix._exit(0);
+      }
+      posix.close(gate);
+      posix.close(opener);
+      for (let n = 0; n < 4; n++) if (posix.waitpid(-1).exitCode !== 0) report('failed');
+      if (fs.existsSync(file)) report('left');
+      fs.rmSync(file, { force: true });
+    }
+  `,
+    { args: [temporaryFolder()] },
+  );
+  expect({ code, stderr, reports }).toEqual({ code: 0, stderr: '', reports: [] });
+});
