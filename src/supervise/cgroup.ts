@@ -18,9 +18,10 @@ import {
 import { constants as os } from 'node:os';
 import { join, relative } from 'node:path';
 import { addon } from '../posix/addon.js';
-import { O_CLOEXEC, open, poll } from '../posix/descriptor.js';
+import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_NB } from '../posix/lock.js';
+import { pause } from './pause.js';
 
 const PREFIX = 'doublefork.';
 
@@ -152,7 +153,7 @@ function clearAfterOthers(parent: string): void {
       kill(path);
       const deadline = performance.now() + CLEARING;
       // What has not ended by then is the next one's to remove.
-      while (!remove(path) && performance.now() < deadline) poll([], 2);
+      while (!remove(path) && performance.now() < deadline) pause(2);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // Another user's.

@@ -18,6 +18,7 @@ import { Families, killQuietly } from './family.js';
 import { blockSignals, Inbox } from './inbox.js';
 import { type LinkReader, type LinkWriter, openLink } from './link.js';
 import type { Plan } from './options.js';
+import { pause } from './pause.js';
 import { decide, initial, nextDeadline } from './policy.js';
 import { outOfMemoryKills, residentMemory } from './proc.js';
 import type { Spawner } from './spawner.js';
@@ -517,7 +518,7 @@ export class Supervisor {
 
   #exit(code: number): never {
     const deadline = performance.now() + CLEARING;
-    while (this.#families.clear() && performance.now() < deadline) readyAmong([], 2);
+    while (this.#families.clear() && performance.now() < deadline) pause(2);
     this.#groups?.[Symbol.dispose]();
     const { announced } = this.#state;
     const stopped = !announced && code === 0 && this.#stopped;
