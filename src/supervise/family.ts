@@ -9,7 +9,11 @@ import {
   waitpid,
 } from '../posix/process.js';
 import type { WorkerGroup } from './cgroup.js';
+import { pause } from './pause.js';
 import { descendantsOf, ownChildren, type Relative, startTimeOf } from './proc.js';
+
+/** How long the end of a worker waits for what was killed with it. In ms. */
+const CLEARING = 1000;
 
 /**
  * The processes below this one. Each worker leads a process group of its own; what leaves that group
@@ -64,11 +68,29 @@ export class Families {
       if (!isWorker) continue;
       this.#workers.delete(pid);
       this.#leave(pid);
-      // What has left the group of the only worker there was can be nobody else's.
-      if (this.#workers.size === 0) this.#killOrphans();
+      // What has left the group of the only worker there was can be nobody else's; beside the next
+      // one it could.
+      if (this.#workers.size === 0) this.#endOrphans();
       yield result;
     }
     this.#removeLeft();
+  }
+
+  #endOrphans(): void {
+    const deadline = performance.now() + CLEARING;
+    while (this.#killOrphans() && performance.now() < deadline) {
+      pause(1);
+      this.#bury();
+    }
+  }
+
+  /** Reaps all that have ended. */
+  #bury(): void {
+    for (let pid = peekEnded(); pid > 0; pid = peekEnded()) {
+      waitpid(pid);
+      this.#workers.delete(pid);
+      this.#leave(pid);
+    }
   }
 
   #leave(worker: number): void {
@@ -81,20 +103,23 @@ export class Families {
     for (const group of this.#left) if (group.remove()) this.#left.delete(group);
   }
 
+  /**
+   * Not what they have started: that may become an orphan at any moment, and does when they die.
+   * @returns whether there was one; until there is none, nobody knows what is to come
+   */
   #killOrphans(): boolean {
-    const strays = children().filter((pid) => !this.#workers.has(pid) && !this.#strangers.has(pid));
-    for (const pid of strays) {
-      for (const child of descendantsOf(pid)) killQuietly(child.pid);
-      killQuietly(pid);
-    }
-    return strays.length > 0;
+    const orphans = children().filter(
+      (pid) => !this.#workers.has(pid) && !this.#strangers.has(pid),
+    );
+    for (const pid of orphans) killQuietly(pid);
+    return orphans.length > 0;
   }
 
   /** Ends everything that is left. @returns whether there was something; call it until there is not */
   clear(): boolean {
     for (const worker of this.#workers.keys()) this.kill(worker);
     const left = this.#killOrphans();
-    for (let pid = peekEnded(); pid > 0; pid = peekEnded()) waitpid(pid);
+    this.#bury();
     this.#removeLeft();
     return left || this.#workers.size > 0 || this.#left.size > 0;
   }

@@ -1,6 +1,6 @@
 // C23, C24: how supervisors and workers are told to end, and that nothing of them stays.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { engine, testContinuing } from '../../support/engine.js';
@@ -189,6 +189,32 @@ describe('families', () => {
     process.kill(program.pid);
     await program.ended;
     expect(second.family.filter((pid: number) => stat(pid))).toEqual([]);
+  });
+
+  test('C24 nor does it matter that one is about to leave its parent when it is looked for', async () => {
+    const hopping = folder();
+    // Each of them starts another one and ends, over and over, as long as there is the folder.
+    const program = start(
+      `${SUPERVISE}
+      const worker = supervise({ minUptime: 0 });
+      if (worker.generation === 1) {
+        const { spawn } = await import('node:child_process');
+        const HOP = 'sleep 0.002; echo >"$FAMILY/hops" || exit; sh -c "$HOP" &';
+        const env = { ...process.env, HOP };
+        for (let i = 0; i < 8; i++) spawn('setsid', ['sh', '-c', HOP], { env, stdio: 'ignore' });
+      }
+      report(process.pid);
+      ${STAY}
+    `,
+      hopping,
+    );
+    const first = await program.report();
+    await until(() => existsSync(join(hopping.env.FAMILY, 'hops')), 'a hop');
+    process.kill(first, 'SIGKILL');
+    const second = await program.report();
+    expect(left().sort()).toEqual([program.pid, second].sort());
+    process.kill(program.pid);
+    await program.ended;
   });
 
   test('C23 no zombies: orphans are reaped, workers and their children too', async () => {
