@@ -69,7 +69,13 @@ describe('status of a supervisor', () => {
       await it.workersAre(([one, two]) => one?.generation === 2 && two?.generation === 2);
       const [, , third] = await it.workers();
       process.kill(third!.pid!, 'SIGKILL');
-      await it.workersAre((workers) => workers[2]?.generation === 2);
+      // It has its number from the start, and serves and tells what it does a moment later.
+      await it.workersAre((workers) =>
+        workers.every(
+          ({ generation, state, status }) =>
+            generation === 2 && state === 'ready' && status !== null,
+        ),
+      );
 
       const { code, stdout } = await it.run('status', 'it');
       expect(code).toBe(0);
@@ -105,10 +111,10 @@ describe('status of a supervisor', () => {
   test('one that waits for its turn, and one that stays down', async () => {
     const it = new Supervised();
     await it.begin(
-      `workers: 2, restart: 'on-failure', backoff: { initial: 600_000 }, minUptime: 1000`,
+      `workers: 2, restart: 'on-failure', backoff: { initial: 600_000 }, minUptime: 600_000`,
       'if (worker.id === 1) throw new Error(); else if (worker.id === 2) setTimeout(() => process.exit(0), 100);',
     );
-    await it.workersAre(([, two]) => two?.state === 'down');
+    await it.workersAre(([one, two]) => one?.state === 'waiting' && two?.state === 'down');
     const { stdout } = await it.run('status', 'it');
     expect(stdout).toMatch(
       /^1 +- +waiting \d+ min( \d+ s)? +- +1 +- +- +exited with code 1: Error$/m,
