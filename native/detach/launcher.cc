@@ -19,6 +19,7 @@
 #include "detach/message.h"
 #include "detach/program.h"
 #include "detach/quiet.h"
+#include "syscalls/flags.h"
 
 namespace doublefork {
 namespace {
@@ -115,11 +116,10 @@ void Kill(pid_t daemon) {
 Launcher::Launcher() {
   const sigset_t ending = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &ending, &old_mask_);
-  if (pipe(fds_) < 0) {
+  if (Pipe2(fds_, O_CLOEXEC) < 0) {
     error_ = errno;
     return;
   }
-  for (int fd : fds_) fcntl(fd, F_SETFD, FD_CLOEXEC);
 #ifdef __linux__
   // As the daemon's parent for the time being the launcher learns how it died.
   prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper_);

@@ -14,6 +14,8 @@
 #endif
 #include <unistd.h>
 
+#include "syscalls/flags.h"
+
 namespace doublefork {
 namespace {
 
@@ -33,11 +35,7 @@ struct Word {
 class Report {
  public:
   explicit Report(Failure& failure) {
-    if (pipe(fds_) < 0) {
-      failure.Set(errno, "pipe");
-      return;
-    }
-    for (int fd : fds_) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (Pipe2(fds_, O_CLOEXEC) < 0) failure.Set(errno, "pipe");
   }
   ~Report() {
     for (int fd : fds_) Close(fd);

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "supervise/exports.h"
+#include "syscalls/flags.h"
 
 namespace doublefork {
 namespace {
@@ -46,10 +47,8 @@ void Handler(int number, siginfo_t* info, void*) {
 // openInbox(numbers) -> the descriptor that becomes readable, or -errno. A signal that is ignored
 // stays so: nohup(1) wants that.
 Napi::Value Open(const Napi::CallbackInfo& info) {
-  if (pipe(inbox.fds) < 0) return Napi::Number::New(info.Env(), -errno);
-  for (int fd : inbox.fds) {
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
+  if (Pipe2(inbox.fds, O_CLOEXEC | O_NONBLOCK) < 0) {
+    return Napi::Number::New(info.Env(), -errno);
   }
   inbox.owner.store(getpid());
   inbox.came.store(0);

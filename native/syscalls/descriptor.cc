@@ -12,6 +12,7 @@
 
 #include "syscalls/call.h"
 #include "syscalls/exports.h"
+#include "syscalls/flags.h"
 
 namespace doublefork {
 namespace {
@@ -21,7 +22,6 @@ int FcntlInt(int fd, int command, int argument) { return fcntl(fd, command, argu
 
 #ifdef __linux__
 int Dup3(int from, int to, int flags) { return dup3(from, to, flags); }
-int Pipe2(int fds[2], int flags) { return pipe2(fds, flags); }
 int CloseRange(unsigned first, unsigned last, unsigned flags) {
 #ifndef SYS_close_range
 #define SYS_close_range 436  // the same number on every architecture; missing from older headers
@@ -29,16 +29,9 @@ int CloseRange(unsigned first, unsigned last, unsigned flags) {
   return static_cast<int>(syscall(SYS_close_range, first, last, flags));
 }
 #else
-int SetFlags(int fd, int flags) {
-  if ((flags & O_CLOEXEC) != 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -1;
-  return (flags & O_NONBLOCK) != 0 ? fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) : 0;
-}
 int Dup3(int from, int to, int flags) {
   if (from == to) return errno = EINVAL, -1;
   return dup2(from, to) < 0 || SetFlags(to, flags) < 0 ? -1 : to;
-}
-int Pipe2(int fds[2], int flags) {
-  return pipe(fds) < 0 || SetFlags(fds[0], flags) < 0 || SetFlags(fds[1], flags) < 0 ? -1 : 0;
 }
 int CloseRange(unsigned, unsigned, unsigned) { return errno = ENOSYS, -1; }
 #endif
