@@ -1,9 +1,12 @@
 // A unix stream socket under a path.
 
-import { chmodSync, statSync, unlinkSync } from 'node:fs';
-import { constants } from 'node:os';
-import { close } from '../posix/descriptor.js';
+import { chmodSync, constants, statSync, unlinkSync } from 'node:fs';
+import { constants as os } from 'node:os';
+import { dirname } from 'node:path';
+import { tryFlock } from '../pidfile/holder.js';
+import { close, O_CLOEXEC, open, poll } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
+import { LOCK_EX } from '../posix/lock.js';
 import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/socket.js';
 
 /** A socket that listens under a path, and the file that it is there. */
@@ -30,6 +33,7 @@ export class UnixSocket {
       this.#device = file?.dev;
       return;
     }
+    using _ = lockFolder(dirname(path));
     removeStale(path);
     this.fd = socket(AF_UNIX, SOCK_STREAM);
     // Nobody may connect between bind and chmod.
@@ -57,6 +61,28 @@ export class UnixSocket {
   }
 }
 
+/** How often to look whether the lock is free, and the pause in between, in ms. */
+const LOOKS = 200;
+const PAUSE = 5;
+
+/**
+ * Of several programs that find the socket of one that was killed, each could remove what another has
+ * just bound in its place, also because that does not listen yet. A lock on the folder, unlike a file,
+ * leaves nothing behind. Who may not read the folder goes on without; so does who finds it locked for
+ * long, by somebody who wants something else.
+ */
+function lockFolder(folder: string): Disposable {
+  let fd: number | undefined;
+  try {
+    fd = open(folder, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
+    for (let looks = 1; !tryFlock(fd, LOCK_EX) && looks < LOOKS; looks++) poll([], PAUSE);
+  } catch (error) {
+    // EACCES, or a folder that bind(2) will complain of.
+    if ((error as NodeJS.ErrnoException).syscall !== 'open') throw error;
+  }
+  return { [Symbol.dispose]: () => fd !== undefined && close(fd) };
+}
+
 function removeStale(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const fd = socket(AF_UNIX, SOCK_STREAM);
@@ -69,5 +95,5 @@ function removeStale(path: string): void {
   } finally {
     close(fd);
   }
-  throw posixError(-constants.errno.EADDRINUSE, 'bind', path);
+  throw posixError(-os.errno.EADDRINUSE, 'bind', path);
 }

@@ -3,6 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { run } from '../../support/program.js';
 
@@ -95,6 +96,48 @@ describe('unix', () => {
     `);
     expect(reports).toEqual(['EADDRINUSE', 'EADDRINUSE', 'ENAMETOOLONG']);
     expect(readFileSync(file, 'utf8')).toBe('mine');
+  });
+
+  testFork('of several that replace the socket of a killed program at once one wins', async () => {
+    const path = join(temporaryFolder(), 'socket');
+    const { reports } = await run(`${LISTEN}
+      for (let round = 0; round < 30; round++) {
+        const killed = fork();
+        if (killed === 0) {
+          listen('ux', { path: '${path}' });
+          process.kill(process.pid, 'SIGKILL');
+        }
+        posix.waitpid(killed);
+        const [gate, opener] = posix.pipe();
+        const [results, result] = posix.pipe();
+        const children = [];
+        for (let n = 0; n < 4; n++) {
+          const child = fork();
+          if (child !== 0) {
+            children.push(child);
+            continue;
+          }
+          posix.close(opener);
+          posix.poll([{ fd: gate, events: posix.POLLIN }]);
+          try {
+            listen('ux', { path: '${path}' });
+            fs.writeSync(result, 'won ');
+          } catch (error) {
+            fs.writeSync(result, error.code + ' ');
+          }
+          posix.close(result);
+          for (;;) posix.poll([], 60_000);
+        }
+        for (const fd of [gate, opener, result]) posix.close(fd);
+        report(fs.readFileSync(results, 'latin1').trim().split(' ').sort().join());
+        posix.close(results);
+        for (const child of children) {
+          posix.kill(child, 'SIGKILL');
+          posix.waitpid(child);
+        }
+      }
+    `);
+    expect(reports).toEqual(Array(30).fill('EADDRINUSE,EADDRINUSE,EADDRINUSE,won'));
   });
 });
 
