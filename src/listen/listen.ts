@@ -79,8 +79,12 @@ class Socket implements Listener {
   close(): void {
     if (listeners.get(this.name) !== this) return;
     listeners.delete(this.name);
-    close(this.fd);
-    this.#unix?.unlink();
+    try {
+      // As long as it listens nobody replaces it, by a socket that could get the same inode.
+      this.#unix?.unlink();
+    } finally {
+      close(this.fd);
+    }
   }
 
   [Symbol.dispose](): void {
