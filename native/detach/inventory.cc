@@ -45,28 +45,36 @@ Napi::Value OpenDescriptors(const Napi::CallbackInfo& info) {
   const std::unique_ptr<DIR, CloseFolder> folder(opendir(kFolder));
   if (folder == nullptr) return Napi::Number::New(env, -errno);
   Napi::Array all = Napi::Array::New(env);
+  const Napi::String number = Napi::String::New(env, "fd");
+  const Napi::String close_on_exec = Napi::String::New(env, "closeOnExec");
+  const Napi::String terminal = Napi::String::New(env, "terminal");
+  const Napi::String name = Napi::String::New(env, "object");
   while (const dirent* entry = readdir(folder.get())) {
     const int fd = atoi(entry->d_name);
     if (fd <= 2 || fd == dirfd(folder.get())) continue;
     Napi::Object descriptor = Napi::Object::New(env);
-    descriptor.Set("fd", fd);
-    descriptor.Set("closeOnExec", (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    descriptor.Set(number, fd);
+    descriptor.Set(close_on_exec, (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     const Object object(dirfd(folder.get()), entry->d_name);
-    descriptor.Set("terminal", object.MayBeTerminal() && isatty(fd) == 1);
-    descriptor.Set("object", Napi::String::New(env, object.name, object.length));
+    descriptor.Set(terminal, object.MayBeTerminal() && isatty(fd) == 1);
+    descriptor.Set(name, Napi::String::New(env, object.name, object.length));
     all.Set(all.Length(), descriptor);
   }
   return all;
 }
 
-// ignoredSignals() -> their numbers.
+// Node ignores these for its own sake: write(2) is to fail with EPIPE, or with EFBIG at the limit
+// of a file's size, not to end the process.
+bool IgnoredByNode(int number) { return number == SIGPIPE || number == SIGXFSZ; }
+
+// ignoredSignals() -> the numbers of the others.
 Napi::Value IgnoredSignals(const Napi::CallbackInfo& info) {
   Napi::Array ignored = Napi::Array::New(info.Env());
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action;
     // Fails for those that libc keeps for itself.
     if (sigaction(number, nullptr, &action) < 0 || action.sa_handler != SIG_IGN) continue;
-    ignored.Set(ignored.Length(), number);
+    if (!IgnoredByNode(number)) ignored.Set(ignored.Length(), number);
   }
   return ignored;
 }

@@ -8,7 +8,7 @@
 
 import { constants as os } from 'node:os';
 import { addon, type OpenDescriptor } from '../posix/addon.js';
-import { checked } from '../posix/errors.js';
+import { posixError } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';
 import { cameWithStage } from './stage.js';
 
@@ -18,8 +18,10 @@ const MARKED = 16;
 /** Open descriptors above 2. */
 export function openDescriptors(): OpenDescriptor[] {
   const open = addon.openDescriptors();
+  if (typeof open !== 'number') return open;
   // No /proc. There is no fork then, and the other engine asks the kernel to close all.
-  return open === -os.errno.ENOENT ? [] : checked(open, 'opendir');
+  if (open === -os.errno.ENOENT) return [];
+  throw posixError(open, 'opendir');
 }
 
 /** Among those that were closed on exec, what was inherited. */

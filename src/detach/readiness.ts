@@ -1,7 +1,7 @@
 // The daemon's word to its launcher: "ready", or a code and why not. native/detach/launcher.h has
 // the other end.
 
-import { closeSync, writeFileSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
@@ -97,7 +97,9 @@ export class Readiness implements Disposable {
   #write(fd: number, word: string): void {
     try {
       // All of it: io_uring's work interrupts a write(2) that waits for room, after a part.
-      writeFileSync(fd, word);
+      for (let rest = Buffer.from(word); rest.length > 0; ) {
+        rest = rest.subarray(writeSync(fd, rest));
+      }
     } catch (error) {
       // The launcher was killed while it waited. The daemon is none the worse for it.
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;

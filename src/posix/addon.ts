@@ -1,9 +1,6 @@
 // The addon, typed. Each call returns its result, or -errno; the functions beside this file turn
 // that into Node's errors.
 
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-
 /** `[-errno, sentence, function]`: why the fork engine refused, with nothing changed. */
 export type Refusal = [errno: number, sentence: string, call: string];
 
@@ -190,15 +187,15 @@ export interface Addon {
  * search of `bindings`, which knows the other places, takes longer than a double fork.
  */
 function load(): Addon {
+  const module = { exports: {} };
   // From a bundle in dist, or from one level below that or src.
   for (const place of ['../build', '../../build']) {
-    const file = join(import.meta.dirname, place, 'Release/doublefork.node');
-    if (!existsSync(file)) continue;
-    const module = { exports: {} };
-    process.dlopen(module, file);
-    return module.exports as Addon;
+    try {
+      process.dlopen(module, `${import.meta.dirname}/${place}/Release/doublefork.node`);
+      return module.exports as Addon;
+    } catch {}
   }
-  // Not imported: it takes longer to load than the addon.
+  // Not imported: it takes longer to load than the addon. It tells what is wrong.
   const { createRequire } = process.getBuiltinModule('node:module');
   return createRequire(import.meta.filename)('bindings')('doublefork');
 }

@@ -110,11 +110,11 @@ const CAPABILITIES =
   'sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time ' +
   'sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog ' +
   'wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore';
-const numbers = new Map(CAPABILITIES.split(' ').map((name, number) => [name, number]));
 
 /** The number of a capability, with or without `CAP_`. @throws ERR_OUT_OF_RANGE @see capabilities(7) */
 export function capabilityNumber(name: string, argument = 'name'): number {
-  const number = numbers.get(text(name, argument).toLowerCase().replace(/^cap_/, ''));
-  if (number === undefined) throw outOfRange(argument, `one of ${CAPABILITIES}`, name);
+  const word = text(name, argument).toLowerCase().replace(/^cap_/, '');
+  const number = CAPABILITIES.split(' ').indexOf(word);
+  if (number === -1) throw outOfRange(argument, `one of ${CAPABILITIES}`, name);
   return number;
 }

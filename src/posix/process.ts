@@ -83,16 +83,11 @@ export interface WaitResult {
   stopped: NodeJS.Signals | null;
 }
 
-const signalNames = new Map(
-  // The last of a number's names stays: SIGABRT comes before SIGIOT, SIGIO before SIGPOLL.
-  Object.entries(constants.signals)
-    .reverse()
-    .map(([name, number]) => [number, name as NodeJS.Signals]),
-);
-
 /** `SIGTERM` for 15; `SIG34` and the like for those without a name. */
 export function signalName(number: number): NodeJS.Signals {
-  return signalNames.get(number) ?? (`SIG${number}` as NodeJS.Signals);
+  // The first of a number's names: SIGABRT comes before SIGIOT, SIGIO before SIGPOLL.
+  const named = Object.entries(constants.signals).find((entry) => entry[1] === number);
+  return (named?.[0] ?? `SIG${number}`) as NodeJS.Signals;
 }
 
 /** The number of a signal given by name or number. @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */

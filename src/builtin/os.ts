@@ -1,0 +1,15 @@
+// node:os for the bundles: see fs.ts. A program that starts well needs nothing of it.
+
+const load = () => process.getBuiltinModule('node:os');
+
+export const constants = {
+  get errno() {
+    return load().constants.errno;
+  },
+  get signals() {
+    return load().constants.signals;
+  },
+};
+export const hostname = () => load().hostname();
+export const release = () => load().release();
+export const tmpdir = () => load().tmpdir();
