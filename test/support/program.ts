@@ -48,7 +48,7 @@ const doublefork = {
   supervise: byEngine(exported.supervise),
 };
 const { fork, daemonize } = doublefork;
-const report = (value) => fs.writeSync(3, JSON.stringify(value ?? null) + '\\n');
+const report = (value) => fs.writeFileSync(3, JSON.stringify(value ?? null) + '\\n');
 `;
 
 /**
