@@ -4,15 +4,15 @@ import { expect } from 'vitest';
 import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { run } from '../../support/program.js';
-import { TOOLS } from './tools.js';
+import { ROUNDS, TOOLS } from './tools.js';
 
 testFork(
-  'C13: of 64 starts at once one wins; the others name its pid and leave the file alone, 50 times',
+  `C13: of 64 starts at once one wins; the others name its pid and leave the file alone, ${ROUNDS} times`,
   async () => {
     const { code, reports, stderr } = await run(
       `${TOOLS}
     const file = dir + '/pid';
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < ${ROUNDS}; round++) {
       const [gate, opener] = posix.pipe();
       const [losers, complaint] = posix.pipe();
       for (let n = 0; n < 64; n++) {
@@ -54,7 +54,7 @@ testFork(
     );
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(reports).toEqual(Array(50).fill({ won: 1, lost: 63, named: 63, same: true }));
+    expect(reports).toEqual(Array(ROUNDS).fill({ won: 1, lost: 63, named: 63, same: true }));
   },
 );
 

@@ -5,10 +5,10 @@ import { expect, test } from 'vitest';
 import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { run } from '../../support/program.js';
-import { TOOLS } from './tools.js';
+import { ROUNDS, TOOLS } from './tools.js';
 
 testFork(
-  'C12: the pidfile is the daemon’s pid, complete when the launcher exits, in 1,000 starts',
+  `C12: the pidfile is the daemon’s pid, complete when the launcher exits, in ${ROUNDS * 20} starts`,
   async () => {
     const { code, reports, stderr } = await run(
       `${TOOLS}
@@ -16,7 +16,7 @@ testFork(
     let count = 0;
     // 20 at a time, each with a file of its own; SIGKILL ends them, so each start but the first 20
     // finds a stale file (C15).
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < ${ROUNDS}; round++) {
       const launchers = new Map();
       for (let n = 0; n < 20; n++) {
         const file = dir + '/' + n;
@@ -47,7 +47,7 @@ testFork(
     );
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(reports).toEqual([{ count: 1000, wrong: [] }]);
+    expect(reports).toEqual([{ count: ROUNDS * 20, wrong: [] }]);
   },
 );
 

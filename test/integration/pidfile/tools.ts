@@ -1,3 +1,6 @@
+/** How often to begin anew. The full load is the default suite's: tools/matrix.mjs. */
+export const ROUNDS = Number(process.env.DOUBLEFORK_LOAD ?? 500) / 10;
+
 /** In front of the programs: end(pid, file) kills a daemon and waits until its lock is gone. */
 export const TOOLS = `
   const { Pidfile } = doublefork;
