@@ -16,7 +16,7 @@ namespace {
 constexpr int kSignals = 65;
 
 struct Inbox {
-  std::atomic<pid_t> owner{0};
+  std::atomic<pid_t> owner{0};  // 0: nobody, the handlers of before are back
   int fds[2] = {-1, -1};
   std::atomic<uint64_t> came{0};
   std::atomic<pid_t> senders[kSignals] = {};
@@ -30,13 +30,23 @@ static_assert(std::atomic<uint64_t>::is_always_lock_free, "a handler must not wa
 
 uint64_t Mark(int number) { return uint64_t{1} << (number - 1); }
 
+void SendStrayedAgain() {
+  const uint64_t strayed = inbox.strayed.exchange(0);
+  for (int number = 1; number < kSignals; ++number) {
+    if ((strayed & Mark(number)) != 0) kill(getpid(), number);
+  }
+}
+
 // Async-signal-safe. May run on any thread.
 void Handler(int number, siginfo_t* info, void*) {
+  const int error = errno;
   if (getpid() != inbox.owner.load()) {
     inbox.strayed.fetch_or(Mark(number));
+    // Close() may have come and gone while this thread was on its way here.
+    if (inbox.owner.load() == 0) SendStrayedAgain();
+    errno = error;
     return;
   }
-  const int error = errno;
   inbox.senders[number].store(info->si_code <= 0 ? info->si_pid : 0);
   inbox.came.fetch_or(Mark(number));
   // EAGAIN: it is full of wake-ups that have not been read, which is as good.
@@ -93,10 +103,8 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
     close(fd);
     fd = -1;
   }
-  const uint64_t strayed = inbox.strayed.exchange(0);
-  for (int number = 1; number < kSignals; ++number) {
-    if ((strayed & Mark(number)) != 0) kill(getpid(), number);
-  }
+  inbox.owner.store(0);
+  SendStrayedAgain();
   return info.Env().Undefined();
 }
 
