@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "syscalls/flags.h"
+#include "syscalls/report.h"
 
 namespace doublefork {
 namespace {
@@ -46,6 +47,11 @@ class Report {
   void Send(const Word& word) {
     // A pipe takes this little at once. Nobody is there to hear if it does not.
     if (write(fds_[1], &word, sizeof word) < 0) return;
+  }
+  // The writers' business is all that is left here.
+  int Listen() {
+    Close(fds_[1]);
+    return fds_[0];
   }
   // Until all writers are gone.
   void Receive(Word& all) {
@@ -236,6 +242,7 @@ pid_t Spawn(Image& image, int procs, Failure& failure) {
     return -1;
   }
   if (worker == 0) RunWorker(supervisor, procs, image, vectors, report);
+  AwaitReport(report.Listen(), worker);
   Word word;
   report.Receive(word);
   failure = word.failure;

@@ -22,6 +22,7 @@
 #include "fork/pipe.h"
 #include "fork/revive.h"
 #include "fork/separate.h"
+#include "syscalls/report.h"
 
 namespace doublefork {
 namespace {
@@ -85,6 +86,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
   }
   heap.Hide();
   report.CloseWriter();
+  AwaitReport(report.reader(), static_cast<pid_t>(pid));
   ReceiveReason(report.reader(), reason);
   if (reason.error != 0) {
     arch::Syscall(SYS_wait4, pid, 0, 0, 0);

@@ -118,6 +118,21 @@ describe('stop', () => {
     },
   );
 
+  test('workers that are stopped as they are born do not stop the supervisor', async () => {
+    const program = start(`${SUPERVISE} supervise({ workers: 8, stopTimeout: 500 }); ${STAY}`);
+    const stopped = new Set<number>();
+    await until(() => {
+      for (const { pid } of children(program.pid)) {
+        if (stopped.has(pid)) continue;
+        stopped.add(pid);
+        process.kill(pid, 'SIGSTOP');
+      }
+      return stopped.size === 8;
+    }, 'eight workers');
+    process.kill(program.pid);
+    expect((await program.ended).code).toBe(0);
+  });
+
   test('onExit: clean-ups run before the end, the last one first', async () => {
     const program = start(`${SUPERVISE}
       const worker = supervise();
