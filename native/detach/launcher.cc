@@ -56,6 +56,9 @@ sigset_t EndingSignals() {
 // exit.
 constexpr int kGraceMs = 1000;
 
+// Between two looks at a program; a signal ends it.
+constexpr timespec kPause = {0, 500'000};
+
 int64_t NowMs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -109,6 +112,12 @@ void Kill(pid_t daemon) {
   sigaddset(&set, number);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   _exit(128 + number);
+}
+
+void EndIfTold(pid_t daemon) {
+  if (ending_signal == 0) return;
+  Kill(daemon);
+  DieOf(ending_signal);
 }
 
 }  // namespace
@@ -191,10 +200,7 @@ void Vigil::Await(pid_t daemon, int timeout_ms) const {
   bool told = false;  // whether the line with the exit code has come
   int code = 0;
   for (;;) {
-    if (ending_signal != 0) {
-      Kill(daemon);
-      DieOf(ending_signal);
-    }
+    EndIfTold(daemon);
     const int64_t left = deadline - NowMs();
     if (timeout_ms > 0 && left <= 0) {
       Kill(daemon);
@@ -210,7 +216,12 @@ void Vigil::Await(pid_t daemon, int timeout_ms) const {
     const long got = quiet::Read(fd, buffer, sizeof buffer);
     if (got < 0) continue;
     if (got == 0 && told) _exit(code);
-    if (got == 0 && program.announced()) program.Await(daemon);
+    if (got == 0 && program.announced()) {
+      for (program.Begin(daemon);; program.Look()) {
+        EndIfTold(daemon);
+        quiet::Poll(-1, 0, &kPause, &blocked);
+      }
+    }
     if (got == 0) ReportDeath(daemon);
     const char* const end = buffer + got;
     const char* at = told ? buffer : program.Read(buffer, end);

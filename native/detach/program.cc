@@ -18,7 +18,6 @@ namespace {
 constexpr int kBusyMs = 50;
 // It may also be neither busy nor asleep: stopped, or waiting for a disk.
 constexpr int kLongestMs = 10'000;
-constexpr int kPauseUs = 500;
 
 // The end of the log that is shown at most.
 constexpr off_t kTail = 4096;
@@ -82,23 +81,25 @@ const char* Program::Read(const char* at, const char* end) {
   return at < end ? at + 1 : at;
 }
 
-void Program::Await(pid_t pid) const {
-  const clockid_t busy = BusyClock(pid);
-  const int64_t busy_deadline = NowMs(busy) + kBusyMs;
-  const int64_t deadline = NowMs(CLOCK_MONOTONIC) + (settle_ms_ > 0 ? settle_ms_ : kLongestMs);
+void Program::Begin(pid_t pid) {
+  pid_ = pid;
+  busy_ = BusyClock(pid);
+  busy_deadline_ = NowMs(busy_) + kBusyMs;
+  deadline_ = NowMs(CLOCK_MONOTONIC) + (settle_ms_ > 0 ? settle_ms_ : kLongestMs);
+}
+
+void Program::Look() const {
   Death death = {0};
-  for (;;) {
-    const pid_t got = waitpid(pid, &death.status, WNOHANG);
-    if (got == pid) break;
+  const pid_t got = waitpid(pid_, &death.status, WNOHANG);
+  if (got != pid_) {
     // Not our child: it went to another reaper, with its status.
     if (got < 0 && errno != EINTR) Succeed();
-    if (settle_ms_ == 0 && (State(pid) == 'S' || NowMs(busy) >= busy_deadline)) Succeed();
-    if (NowMs(CLOCK_MONOTONIC) >= deadline) Succeed();
-    const timespec pause = {0, kPauseUs * 1000};
-    nanosleep(&pause, nullptr);
+    if (settle_ms_ == 0 && (State(pid_) == 'S' || NowMs(busy_) >= busy_deadline_)) Succeed();
+    if (NowMs(CLOCK_MONOTONIC) >= deadline_) Succeed();
+    return;
   }
   Message message;
-  message << "doublefork: the program (pid " << pid << ") ";
+  message << "doublefork: the program (pid " << pid_ << ") ";
   message << death << " at once";
   if (death.status == 0) {
     message << "; if it goes to the background by itself, have it stay in the foreground";

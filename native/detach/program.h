@@ -4,6 +4,9 @@
 
 #include <limits.h>
 #include <sys/types.h>
+#include <time.h>
+
+#include <cstdint>
 
 namespace doublefork {
 
@@ -21,17 +24,24 @@ class Program {
 
   bool announced() const { return announced_; }
 
-  // Looks whether it dies at once, in which case the user is told how and what it has written to
-  // its log; then the launcher exits. "At once" is before it has come to sleep for the first time,
-  // or within SETTLE_MS if that is not 0.
-  // If it lives, the user is told SAY.
-  [[noreturn]] void Await(pid_t pid) const;
+  // The program runs.
+  void Begin(pid_t pid);
+
+  // Looks whether it has died at once, in which case the user is told how and what it has written
+  // to its log; then the launcher exits. "At once" is before it has come to sleep for the first
+  // time, or within SETTLE_MS if that is not 0. If it lives, the user is told SAY, and the launcher
+  // exits as well. Returns if it is too early to tell.
+  void Look() const;
 
  private:
   [[noreturn]] void Succeed() const;
   void PrintLog() const;
 
   bool announced_ = false;
+  pid_t pid_ = 0;
+  clockid_t busy_ = CLOCK_MONOTONIC;
+  int64_t busy_deadline_ = 0;
+  int64_t deadline_ = 0;
   int settle_ms_ = 0;
   off_t log_offset_ = 0;
   size_t say_length_ = 0;

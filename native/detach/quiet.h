@@ -34,7 +34,7 @@ inline void Sleep(const timespec& time) {
   arch::Syscall(SYS_nanosleep, reinterpret_cast<long>(&time), 0);
 }
 
-// ppoll(2) of one descriptor. Null: without end; with the signal mask as it is.
+// ppoll(2) of one descriptor, or of none: -1. Null: without end; with the signal mask as it is.
 inline long Poll(int fd, short events, const timespec* timeout, const sigset_t* blocked) {
   constexpr long kSignalSetSize = 8;  // the kernel's sigset_t, not libc's
   pollfd entry = {fd, events, 0};
@@ -67,7 +67,7 @@ inline void Sleep(const timespec& time) { nanosleep(&time, nullptr); }
 inline long Poll(int fd, short events, const timespec* timeout, const sigset_t* blocked) {
   fd_set set;
   FD_ZERO(&set);
-  FD_SET(fd, &set);
+  if (fd >= 0) FD_SET(fd, &set);
   fd_set* const read = events == POLLIN ? &set : nullptr;
   fd_set* const write = events == POLLOUT ? &set : nullptr;
   const int result = pselect(fd + 1, read, write, nullptr, timeout, blocked);

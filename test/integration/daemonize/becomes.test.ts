@@ -104,3 +104,17 @@ test('settle: a program that dies later, but within that, has died at once too',
   expect(code).toBe(4);
   expect(stderr).toContain('exited with code 4 at once');
 });
+
+test('settle: Ctrl-C meanwhile ends the program and what it has started', async () => {
+  const dir = temporaryFolder();
+  const script = `sleep 100 & echo $! > ${dir}/child; wait`;
+  const program = starting(dir, ['/bin/sh', '-c', script], 'settle: 60_000');
+  const child = () => readFileSync(join(dir, 'child'), 'utf8').trim();
+  await until(() => existsSync(join(dir, 'child')) && child() !== '', 'the child has started');
+  const daemon = daemonStatus({ pidfile: join(dir, 'pid') }).pid!;
+  process.kill(program.pid, 'SIGINT');
+  expect(await program.ended).toMatchObject({ signal: 'SIGINT', stderr: '' });
+  for (const pid of [daemon, Number(child())]) {
+    await until(() => ['Z', 'X', undefined].includes(stat(pid)?.state), 'ended');
+  }
+});
