@@ -1,5 +1,5 @@
-// Two minutes of random kills, stops and orders. DOUBLEFORK_CHAOS_MS makes it longer, and
-// DOUBLEFORK_CHAOS_SEED repeats one.
+// Two minutes of random kills, stops and orders. DOUBLEFORK_CHAOS_MS makes it longer,
+// DOUBLEFORK_CHAOS_SEED repeats one, and DOUBLEFORK_ENGINE has it with another engine.
 
 import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
