@@ -106,6 +106,7 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   const std::vector<int> released = List<int>(request.Get("released"));
   const pid_t daemon = Launch(image, failure);
   if (daemon < 0) return Refusal(info.Env(), failure);
+  launcher.RestoreTerminal();
   for (int fd : released) close(fd);
   launcher.Await(daemon, info[1].As<Napi::Number>());
 }
