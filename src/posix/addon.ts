@@ -197,7 +197,17 @@ function load(): Addon {
   }
   // Not imported: it takes longer to load than the addon. It tells what is wrong.
   const { createRequire } = process.getBuiltinModule('node:module');
-  return createRequire(import.meta.filename)('bindings')('doublefork');
+  try {
+    return createRequire(import.meta.filename)('bindings')('doublefork');
+  } catch (error) {
+    // Of a file that there is and that does not load it says why; else only where it has looked.
+    if (!('tries' in (error as object))) throw error;
+    throw Object.assign(new Error(NOT_COMPILED), { code: 'MODULE_NOT_FOUND' });
+  }
 }
+
+const NOT_COMPILED =
+  'doublefork is not compiled: build/Release/doublefork.node is missing in its folder. Its install script ' +
+  'has failed or was not run, as with --ignore-scripts; to run it: npm rebuild doublefork';
 
 export const addon = load();
