@@ -1,11 +1,11 @@
 // doublefork logs [-f] [-n lines] [name]
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
-import { declareTargets, subjects, type TargetOptions } from './targets.js';
+import { declareTargets, isKnown, STRANGER, subjects, type TargetOptions } from './targets.js';
 
 interface Options extends TargetOptions {
   lines: number;
@@ -36,6 +36,10 @@ async function logs(names: string[], options: Options): Promise<void> {
     throw new Error('which log belongs to a pidfile is not known; give a name');
   }
   const path = readRecord(label)?.log ?? logFor(app ?? { name: label, log: undefined });
+  // The log may be there still when nothing else is: state is gone after a boot.
+  if (!isKnown(subject!) && !existsSync(path)) {
+    throw new Error(`no daemon is known as ${label}: ${STRANGER}`);
+  }
   let fd = openSync(path, 'r');
   let at = lastLines(fd, options.lines);
   for (;;) {

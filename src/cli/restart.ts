@@ -6,7 +6,7 @@ import { isSecondRun } from '../detach/stage.js';
 import { print } from './output.js';
 import { begin } from './start.js';
 import { type StopCommandOptions, stopWithProgress } from './stop.js';
-import { declareTargets, subjects } from './targets.js';
+import { declareTargets, known } from './targets.js';
 
 export function declare(command: Command): void {
   declareTargets(command)
@@ -19,14 +19,14 @@ export function declare(command: Command): void {
 }
 
 async function restart(names: string[], options: StopCommandOptions): Promise<void> {
-  const [subject, ...others] = await subjects(names, options);
+  const [subject, ...others] = await known(names, options);
   if (others.length > 0) throw new Error('restart one at a time');
   const { label, app: recorded } = subject!;
   // What the config file says now counts, not what it said when the daemon was started.
   const config = await readConfig(process.cwd(), options.config);
   const app = config?.apps.find(({ name }) => name === label) ?? recorded;
   if (app === undefined) {
-    throw new Error(`it is not known how ${label} was started; stop it, and start it again`);
+    throw new Error(`how ${label} was started is not known; stop it, and start it again`);
   }
   // Under the exec engine the program, this one, runs twice.
   if (!isSecondRun()) {

@@ -1,4 +1,4 @@
-// doublefork start [options] -- program args... | doublefork start [options] [name]
+// doublefork start [options] -- program args... | doublefork start [options] [names...]
 
 import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
@@ -24,10 +24,10 @@ interface Options extends Given {
 
 export function declare(command: Command): void {
   command
-    .usage('[options] -- program [args...]\n       doublefork start [options] [name]')
+    .usage('[options] -- program [args...]\n       doublefork start [options] [names...]')
     .argument(
       '[words...]',
-      'a program with its arguments behind --, or the name of an app in the config file',
+      'a program with its arguments behind --, or names of apps in the config file',
     )
     .option('--name <name>', 'call it so; default: what the program is called')
     .option('--pidfile <file>', 'default: NAME.pid in the folder for state')

@@ -3,7 +3,6 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import colors from 'picocolors';
-import type { Target } from '../control/target.js';
 import type { SupervisorStatus } from '../supervise/status.js';
 import { print, printJson } from './output.js';
 import { describe, printTable, type Summary } from './summary.js';
@@ -15,7 +14,7 @@ import {
   isNobody,
   type SupervisorOptions,
 } from './supervisor.js';
-import { subjects } from './targets.js';
+import { isKnown, STRANGER, type Subject, subjects } from './targets.js';
 import { headline, workerTable } from './workers.js';
 
 /** A daemon, and its workers if it is a supervisor. */
@@ -58,8 +57,10 @@ async function status(
   process.exitCode = Math.max(...reports.map(({ code }) => code));
 }
 
-async function ofDaemon({ label, target }: { label: string; target: Target }): Promise<Report> {
+async function ofDaemon(subject: Subject): Promise<Report> {
+  const { label, target } = subject;
   const summary = describe(label, target);
+  if (!isKnown(subject)) summary.reason = STRANGER;
   const path = controlOf(target);
   // Most daemons are no supervisors.
   const { supervisor, problem, nobody } =

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type Stopped, stopDaemon } from '../control/stop.js';
 import { print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { declareTargets, isKnown, type Subject, subjects, type TargetOptions } from './targets.js';
+import { declareTargets, known, type Subject, type TargetOptions } from './targets.js';
 
 export interface StopCommandOptions extends TargetOptions {
   schedule?: string;
@@ -23,14 +23,7 @@ export function declare(command: Command): void {
 
 /** What was not running is as it should be, and a success; but not what there has never been. */
 async function stop(names: string[], options: StopCommandOptions): Promise<void> {
-  const wanted = await subjects(names, options);
-  const unknown = wanted.filter((subject) => !isKnown(subject)).map(({ label }) => label);
-  if (unknown.length > 0) {
-    throw new Error(
-      `no daemon is known as ${unknown.join(', ')}: none was started under that name, and no config ` +
-        'file here has it. Nothing was stopped; see doublefork list',
-    );
-  }
+  const wanted = await known(names, options);
   const done: unknown[] = [];
   for (const subject of wanted) {
     const stopped = await stopWithProgress(subject, options.schedule);

@@ -60,8 +60,10 @@ export function printTable(summaries: readonly Summary[]): void {
     command === null ? '-' : command.join(' '),
   ]);
   print(table([head, ...rows]));
-  for (const { name, status, reason } of summaries) {
-    if (status === 'dead' || status === 'unknown') print(colors.dim(`${name}: ${reason}`));
+  for (const { name, status, command, reason } of summaries) {
+    // A daemon that was started here and has stopped needs no reason.
+    if (status === 'running' || (status === 'stopped' && command !== null)) continue;
+    print(colors.dim(`${name}: ${reason}`));
   }
 }
 

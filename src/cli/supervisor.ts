@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { controlFor } from '../control/folders.js';
 import type { Target } from '../control/target.js';
 import type { ControlClient } from '../supervise/control-client.js';
-import { declareTargets, subjects, type TargetOptions } from './targets.js';
+import { declareTargets, known, type TargetOptions } from './targets.js';
 
 export interface SupervisorOptions extends TargetOptions {
   control?: string;
@@ -36,7 +36,7 @@ export function declareSupervisors(command: Command): Command {
 export async function controls(names: string[], options: SupervisorOptions): Promise<Control[]> {
   const { control } = options;
   if (control !== undefined) return [{ label: control, path: control }];
-  return (await subjects(names, options)).map(({ label, target }) => {
+  return (await known(names, options)).map(({ label, target }) => {
     const path = controlOf(target);
     if (path !== undefined) return { label, path };
     throw new Error(`which control socket belongs to ${label} is not known; give it by --control`);

@@ -59,6 +59,22 @@ async function subject(name: string, options: TargetOptions): Promise<Subject> {
 }
 
 /**
+ * The same, for a command that does something to them.
+ * @throws also for a name that was never heard of, before anything is done to the others
+ */
+export async function known(names: string[], options: TargetOptions): Promise<Subject[]> {
+  const wanted = await subjects(names, options);
+  const strangers = wanted.filter((subject) => !isKnown(subject)).map(({ label }) => label);
+  if (strangers.length === 0) return wanted;
+  const rest = wanted.length > 1 ? '. Nothing was done' : '';
+  throw new Error(`no daemon is known as ${strangers.join(', ')}: ${STRANGER}${rest}`);
+}
+
+/** What there is to say of a name that was never heard of. */
+export const STRANGER =
+  'none was started under that name, and no config file here has it; see doublefork list';
+
+/**
  * Whether anything was ever heard of it: it was started, or is in the config file, or has a pidfile from
  * elsewhere. A pidfile that was asked for speaks for itself.
  */

@@ -1,7 +1,7 @@
 // doublefork logs.
 
 import { spawn } from 'node:child_process';
-import { appendFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { node } from '../../support/node.js';
@@ -62,7 +62,9 @@ test('-f goes on: more lines, a log that was moved away, one that was emptied', 
 });
 
 test('no log: says where it should be', async () => {
-  const { code, stderr } = await new Place().run('logs', 'nobody');
+  const { place, log } = await withLog('');
+  rmSync(log);
+  const { code, stderr } = await place.run('logs', 'it');
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^doublefork: ENOENT: .*log\/nobody\.log'\n$/);
+  expect(stderr).toMatch(/^doublefork: ENOENT: .*\/it\.log'\n$/);
 });

@@ -210,11 +210,21 @@ describe('a name', () => {
 
   test('that nobody knows', async () => {
     const place = new Place();
-    for (const command of ['reload', 'logs', 'restart']) {
-      const { code, stderr } = await place.run(command, 'nobody');
+    for (const words of ['reload', 'signal HUP', 'logs', 'restart', 'top', 'scale']) {
+      const { code, stderr } = await place.run(
+        ...words.split(' '),
+        'nobody',
+        ...(words === 'scale' ? ['2'] : []),
+      );
       expect(code).toBe(1);
-      expect(stderr).toMatch(/^doublefork: .*nobody/);
+      expect(stderr).toMatch(/^doublefork: no daemon is known as nobody: .*\n$/);
     }
+    const status = await place.run('status', 'nobody');
+    expect(status.code).toBe(3);
+    expect(status.stdout).toMatch(/^nobody: none was started under that name/m);
+    mkdirSync(place.logs);
+    writeFileSync(join(place.logs, 'before-boot.log'), 'its last words\n');
+    expect((await place.run('logs', 'before-boot')).stdout).toBe('its last words\n');
   });
 
   test('that nobody knows: nothing is stopped; one that has never run is stopped already', async () => {
@@ -286,7 +296,11 @@ test('reload and signal reach the program; commands of the app too', async () =>
   await says('reloaded');
   await place.run('signal', 'flush', 'it');
   await says('flushed');
-  expect(await place.run('signal', 'nonsense', 'it')).toMatchObject({ code: 1 });
+  expect(await place.run('signal', 'nonsense', 'it')).toMatchObject({
+    code: 1,
+    stderr:
+      'doublefork: "nonsense" is neither a signal nor a command of it; its commands are stop, reload, reopen, flush\n',
+  });
   await place.run('stop', 'it');
 });
 
