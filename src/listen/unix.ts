@@ -4,9 +4,10 @@ import { chmodSync, constants, statSync, unlinkSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { dirname } from 'node:path';
 import { tryFlock } from '../pidfile/holder.js';
-import { close, O_CLOEXEC, open, poll } from '../posix/descriptor.js';
+import { close, O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX } from '../posix/lock.js';
+import { pause } from '../posix/pause.js';
 import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/socket.js';
 
 /** A socket that listens under a path, and the file that it is there. */
@@ -75,10 +76,11 @@ function lockFolder(folder: string): Disposable {
   let fd: number | undefined;
   try {
     fd = open(folder, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
-    for (let looks = 1; !tryFlock(fd, LOCK_EX) && looks < LOOKS; looks++) poll([], PAUSE);
+    for (let looks = 1; !tryFlock(fd, LOCK_EX) && looks < LOOKS; looks++) pause(PAUSE);
   } catch (error) {
-    // EACCES, or a folder that bind(2) will complain of.
-    if ((error as NodeJS.ErrnoException).syscall !== 'open') throw error;
+    // EACCES, or a folder that bind(2) will complain of; ENOLCK: a filesystem that has no locks.
+    const { syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== 'open' && syscall !== 'flock') throw error;
   }
   return { [Symbol.dispose]: () => fd !== undefined && close(fd) };
 }

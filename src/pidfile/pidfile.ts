@@ -11,9 +11,10 @@ import {
 } from 'node:fs';
 import { constants as os } from 'node:os';
 import { resolve } from 'node:path';
-import { O_CLOEXEC, open, poll, setCloseOnExec } from '../posix/descriptor.js';
+import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_UN } from '../posix/lock.js';
+import { pause } from '../posix/pause.js';
 import {
   holdsFlock,
   leadsTo,
@@ -173,7 +174,7 @@ export class Pidfile implements Disposable {
     while (!tryFlock(fd, LOCK_EX)) {
       const pid = winner(fd);
       if (pid !== undefined || !isPatient()) throw alreadyRunning(this.path, pid);
-      poll([], WINNER_PAUSE);
+      pause(WINNER_PAUSE);
       if (!leadsTo(this.path, fd)) return false;
     }
     const pid = recordHolder(fd);

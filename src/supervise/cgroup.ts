@@ -21,7 +21,7 @@ import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_NB } from '../posix/lock.js';
-import { pause } from './pause.js';
+import { pause } from '../posix/pause.js';
 
 const PREFIX = 'doublefork.';
 

@@ -1,5 +1,6 @@
 // A worker and whatever it has started: ended together.
 
+import { pause } from '../posix/pause.js';
 import {
   kill,
   PR_SET_CHILD_SUBREAPER,
@@ -9,7 +10,6 @@ import {
   waitpid,
 } from '../posix/process.js';
 import type { WorkerGroup } from './cgroup.js';
-import { pause } from './pause.js';
 import { descendantsOf, ownChildren, type Relative, startTimeOf } from './proc.js';
 
 /** How long the end of a worker waits for what was killed with it. In ms. */

@@ -98,6 +98,22 @@ describe('unix', () => {
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });
 
+  test('signals that come while it waits for others do no harm', async () => {
+    const folder = temporaryFolder();
+    const { reports, stderr } = await run(`${LISTEN}
+      const { spawn } = await import('node:child_process');
+      const lock = posix.open('${folder}', fs.constants.O_RDONLY | posix.O_CLOEXEC);
+      posix.flock(lock, posix.LOCK_EX);
+      const heard = new Promise((resolve) => process.on('SIGUSR2', resolve));
+      const signals = spawn('sh', ['-c', 'while kill -USR2 ' + process.pid + '; do :; done']);
+      await heard;
+      ${THROWN(`listen('ux', { path: '${folder}/socket' })`)}
+      signals.kill('SIGKILL');
+      process.exit();
+    `);
+    expect({ reports, stderr }).toEqual({ reports: ['nothing'], stderr: '' });
+  });
+
   testFork('of several that replace the socket of a killed program at once one wins', async () => {
     const path = join(temporaryFolder(), 'socket');
     const { reports } = await run(`${LISTEN}

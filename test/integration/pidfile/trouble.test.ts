@@ -71,6 +71,24 @@ describe('C14: a pidfile that nobody has locked does not stop a start', () => {
   });
 });
 
+test('signals that come while it waits for the name of the winner do no harm', async () => {
+  const { reports, stderr } = await run(
+    `const { spawn } = await import('node:child_process');
+     const file = process.argv[1];
+     const winner = posix.open(file, fs.constants.O_RDWR | fs.constants.O_CREAT | posix.O_CLOEXEC, 0o600);
+     posix.flock(winner, posix.LOCK_EX);
+     const heard = new Promise((resolve) => process.on('SIGUSR2', resolve));
+     const signals = spawn('sh', ['-c', 'while kill -USR2 ' + process.pid + '; do :; done']);
+     await heard;
+     try { doublefork.Pidfile.acquire(file); } catch ({ code, message }) { report([code, message]); }
+     signals.kill('SIGKILL');
+     process.exit();`,
+    { args: [`${temporaryFolder()}/pid`] },
+  );
+  const message = expect.stringContaining('already being started by another process');
+  expect({ reports, stderr }).toEqual({ reports: [['EEXIST', message]], stderr: '' });
+});
+
 test('the daemon can inspect and read its own pidfile without losing it', async () => {
   const file = `${temporaryFolder()}/pid`;
   const outside = `

@@ -1,6 +1,6 @@
-// A wait in a program without an event loop.
+// A wait without the event loop.
 
-import { poll } from '../posix/descriptor.js';
+import { poll } from './descriptor.js';
 
 /** Does nothing for so many ms, or until a signal comes. */
 export function pause(ms: number): void {
