@@ -4,7 +4,7 @@ import { chmodSync, constants, statSync, unlinkSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { dirname } from 'node:path';
 import { tryFlock } from '../pidfile/holder.js';
-import { close, O_CLOEXEC, open } from '../posix/descriptor.js';
+import { close, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
@@ -89,11 +89,16 @@ function removeStale(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const fd = socket(AF_UNIX, SOCK_STREAM);
   try {
+    setNonBlocking(fd, true);
     connect(fd, { path });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
-    unlinkSync(path);
-    return;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ECONNREFUSED') {
+      unlinkSync(path);
+      return;
+    }
+    // EAGAIN: as many wait there as may, for a program that hangs.
+    if (code !== 'EAGAIN') throw error;
   } finally {
     close(fd);
   }

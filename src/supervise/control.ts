@@ -170,12 +170,14 @@ function removeOrphan(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const fd = socket(AF_UNIX, SOCK_STREAM);
   try {
+    setNonBlocking(fd, true);
     connect(fd, { path });
     // unix(7): those of the process that called listen(2).
     if (!isAlive(peerCredentials(fd).pid)) unlinkSync(path);
   } catch (error) {
-    // Nobody has a copy. UnixSocket knows that, too.
-    if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    // Nobody has a copy, or somebody has one who takes no connection. UnixSocket knows that, too.
+    if (code !== 'ECONNREFUSED' && code !== 'EAGAIN') throw error;
   } finally {
     closeSync(fd);
   }

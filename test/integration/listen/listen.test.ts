@@ -98,6 +98,22 @@ describe('unix', () => {
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });
 
+  test('a socket that as many wait for as may is in use, and not waited for', async () => {
+    const path = join(temporaryFolder(), 'socket');
+    const { reports } = await run(`${LISTEN}
+      listen('ux', { path: '${path}', backlog: 1 });
+      const isRoom = () => {
+        const client = posix.socket(posix.AF_UNIX, posix.SOCK_STREAM);
+        posix.setNonBlocking(client, true);
+        try { posix.connect(client, { path: '${path}' }); return true; } catch { return false; }
+      };
+      while (isRoom());
+      ${THROWN(`listen('twice', { path: '${path}' })`)}
+      ${THROWN(`doublefork.supervise({ workers: 1, control: '${path}' })`)}
+    `);
+    expect(reports).toEqual(['EADDRINUSE', 'EADDRINUSE']);
+  });
+
   test('signals that come while it waits for others do no harm', async () => {
     const folder = temporaryFolder();
     const { reports, stderr } = await run(`${LISTEN}
