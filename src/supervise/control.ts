@@ -157,8 +157,12 @@ export class ControlSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.release();
-    this.#socket.unlink();
+    try {
+      // Before it is closed: see Listener.close().
+      this.#socket.unlink();
+    } finally {
+      this.release();
+    }
   }
 }
 
