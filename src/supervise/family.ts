@@ -105,14 +105,14 @@ export class Families {
 
   /**
    * Not what they have started: that may become an orphan at any moment, and does when they die.
-   * @returns whether there was one; until there is none, nobody knows what is to come
+   * @returns whether there was one; until there is none, nobody knows what is to come. Not counted are
+   * those whom we may not end, as they would be waited for in vain
    */
   #killOrphans(): boolean {
     const orphans = children().filter(
       (pid) => !this.#workers.has(pid) && !this.#strangers.has(pid),
     );
-    for (const pid of orphans) killQuietly(pid);
-    return orphans.length > 0;
+    return orphans.filter((pid) => killQuietly(pid)).length > 0;
   }
 
   /** Ends everything that is left. @returns whether there was something; call it until there is not */
@@ -141,13 +141,18 @@ function adoptOrphans(): void {
   }
 }
 
-/** Sends a signal to one that may be gone by now: reaped, and its end not yet decided upon. */
-export function killQuietly(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+/**
+ * Sends a signal to one that may be gone by now: reaped, and its end not yet decided upon.
+ * @returns whether it was sent
+ */
+export function killQuietly(pid: number, signal: NodeJS.Signals = 'SIGKILL'): boolean {
   try {
     kill(pid, signal);
+    return true;
   } catch (error) {
     // It is gone; or it runs as another user, whom we may not end.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+    return false;
   }
 }

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { engine, testContinuing } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
-import { MARK, marked, type Stat, stat, until } from '../../support/processes.js';
-import { run, start } from '../../support/program.js';
+import { node } from '../../support/node.js';
+import { killQuietly, MARK, marked, type Stat, stat, until } from '../../support/processes.js';
+import { inline, launch, run, start } from '../../support/program.js';
+import { testAsRoot } from '../../support/root.js';
 import { decisions } from './tools.js';
 
 const SUPERVISE = 'const { supervise } = doublefork;';
@@ -231,6 +233,33 @@ describe('families', () => {
     expect(left().sort()).toEqual([program.pid, second].sort());
     process.kill(program.pid);
     await program.ended;
+  });
+
+  testAsRoot('nobody waits for one of another user, who may not be ended', async () => {
+    const program = launch('setpriv', [
+      '--bounding-set=-kill',
+      '--inh-caps=-kill',
+      node,
+      ...inline(`${SUPERVISE}
+        const { generation } = supervise({ minUptime: 0, maxRestarts: 5, backoff: { initial: 1 }, cgroup: 'none' });
+        if (generation === 1) {
+          const { spawnSync } = await import('node:child_process');
+          const shell = 'setsid sleep 1000 >/dev/null 2>&1 3>&- & echo $!';
+          report(Number(spawnSync('sh', ['-c', shell], { uid: 65534 }).stdout));
+        }
+        // One for each time that it has waited for something.
+        const status = fs.readFileSync('/proc/' + process.ppid + '/status', 'latin1');
+        report(Number(/^voluntary_ctxt_switches:(.*)/m.exec(status)[1]));
+        process.kill(process.pid, 'SIGKILL');
+      `),
+    ]);
+    const orphan = await program.report();
+    const waits = (await program.ended).reports.slice(1);
+    expect(stat(orphan)).toBeDefined();
+    killQuietly(orphan);
+    expect(waits).toHaveLength(6);
+    // Each crash had it look hundreds of times.
+    expect(waits[5] - waits[0]).toBeLessThan(300);
   });
 
   test('C23 no zombies: orphans are reaped, workers and their children too', async () => {
