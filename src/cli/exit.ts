@@ -1,6 +1,6 @@
 // Exit codes: those of sh(1) for programs that do not run, of LSB for the rest.
 
-const OF_CODE: Readonly<Record<string, number>> = { ENOENT: 127, EACCES: 126 };
+const OF_CODE: Readonly<Record<string, number>> = { ENOENT: 127, EACCES: 126, ENOTSUP: 126 };
 
 export const EXIT = {
   ok: 0,

@@ -70,12 +70,13 @@ async function start(words: string[], options: Options, command: Command): Promi
   const dashes = process.argv.indexOf('--');
   if (dashes >= 0) {
     const [program, ...args] = process.argv.slice(dashes + 1);
-    if (words.length > args.length + 1) command.error('a name and a program: give one of them');
-    if (program === undefined) command.error('no program behind the --');
-    return await begin(fromCommandLine({ ...given, program, args }), json);
+    if (words.length > args.length + 1)
+      command.error('error: a name and a program: give one of them');
+    if (program === undefined) command.error('error: no program behind the --');
+    return await begin(fromCommandLine({ ...given, program, args }, command), json);
   }
   const apps = await configured(words, config, all);
-  if (apps.length === 1) return await begin({ ...apps[0]!, ...checkOptions(given) }, json);
+  if (apps.length === 1) return await begin({ ...apps[0]!, ...checkOptions(given, command) }, json);
   // Each start takes a process of its own: it becomes the launcher.
   const flags = process.argv.slice(3).filter((word) => word !== '--all' && !words.includes(word));
   for (const { name } of apps) {
@@ -107,26 +108,28 @@ async function configured(words: string[], file: string | undefined, all: boolea
   });
 }
 
-function fromCommandLine(given: Given): App {
+function fromCommandLine(given: Given, command: Command): App {
   try {
     return checkApp(given, process.cwd());
   } catch (error) {
-    throw asOption(error);
+    throw asOption(error, command);
   }
 }
 
-function checkOptions(given: Given): Partial<App> {
+function checkOptions(given: Given, command: Command): Partial<App> {
   try {
     return checkKeys(given);
   } catch (error) {
-    throw asOption(error);
+    throw asOption(error, command);
   }
 }
 
-/** "umask must be" of a config file is "--umask must be" here. */
-function asOption(error: unknown): unknown {
+/** "umask must be" of a config file is "--umask must be" here, and "limits.core" is "--limit core". */
+function asOption(error: unknown, command: Command): unknown {
   if (!(error instanceof ConfigError) || error.path.length === 0) return error;
-  return new Error(`--${error.path[0]} ${error.message}`);
+  const [key, ...rest] = error.path;
+  const option = [key === 'limits' ? '--limit' : `--${key}`, ...rest].join(' ');
+  return command.error(`error: ${option} ${error.message}`);
 }
 
 /** Starts it, and says so. Comes back only in the daemon, or to show the progress of a long start. */

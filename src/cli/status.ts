@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import colors from 'picocolors';
 import type { SupervisorStatus } from '../supervise/status.js';
-import { print, printJson } from './output.js';
+import { complain, print, printJson } from './output.js';
 import { describe, printTable, type Summary } from './summary.js';
 import {
   asking,
@@ -25,6 +25,10 @@ interface Report extends Summary {
   problem: string | null;
 }
 
+interface Options extends SupervisorOptions {
+  json?: boolean;
+}
+
 export function declare(command: Command): void {
   declareSupervisors(command)
     .option('--json', 'in JSON')
@@ -32,13 +36,18 @@ export function declare(command: Command): void {
       'after',
       '\nOf workers, CPU is the mean since their start.\nExit codes: 0 running, 1 dead with a pidfile, 3 not running, 4 unknown.',
     )
-    .action(status);
+    .action(async (names: string[], options: Options) => {
+      try {
+        await status(names, options);
+      } catch (error) {
+        complain(error);
+        // 1 would be a daemon that is dead.
+        process.exitCode = 4;
+      }
+    });
 }
 
-async function status(
-  names: string[],
-  options: SupervisorOptions & { json?: boolean },
-): Promise<void> {
+async function status(names: string[], options: Options): Promise<void> {
   const { control, json } = options;
   const reports =
     control === undefined

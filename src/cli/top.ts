@@ -17,18 +17,13 @@ import { headline, workerTable } from './workers.js';
 
 interface Options extends SupervisorOptions {
   interval: number;
-  count: number;
+  count?: number;
 }
 
 export function declare(command: Command): void {
   declareSupervisors(command)
     .option('--interval <seconds>', 'how long each table stays', seconds, 1)
-    .option(
-      '--count <tables>',
-      'end after so many; default: never',
-      count,
-      Number.POSITIVE_INFINITY,
-    )
+    .option('--count <tables>', 'end after so many; default: never', count)
     .addHelpText(
       'after',
       `

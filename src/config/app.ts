@@ -72,9 +72,20 @@ const limit: Check<LimitOption> = (value, path) => {
     limitsPlan({ limits: { [path.at(-1)!]: raw as LimitOption } });
     return raw as LimitOption;
   } catch (error) {
-    throw new ConfigError((error as Error).message, path);
+    throw new ConfigError(predicate(error), path);
   }
 };
+
+/**
+ * The keys stand in front of it: of `The value of "options.limits.core" is out of range. It must be …`
+ * only the end is news.
+ */
+function predicate(error: unknown): string {
+  const { message } = error as Error;
+  return message
+    .replace(/^The (value of )?"[^"]*" .*?(is out of range\. It )?(?=must )/, '')
+    .replace('. Received ', ', not ');
+}
 
 function limitOf(text: string): LimitOption {
   const one = (word: string) => (word === 'infinity' ? word : Number(word));
@@ -104,7 +115,7 @@ const sentence =
       return check(argument(value, path));
     } catch (error) {
       if (error instanceof ConfigError) throw error;
-      throw new ConfigError((error as Error).message, path);
+      throw new ConfigError(predicate(error), path);
     }
   };
 

@@ -25,7 +25,12 @@ export function findProgram(
   const extension = extname(program);
   if (JAVASCRIPT.has(extension) || TYPESCRIPT.has(extension)) {
     const script = isAbsolute(program) ? program : join(cwd, program);
-    accessSync(script, constants.R_OK);
+    try {
+      accessSync(script, constants.R_OK);
+    } catch (error) {
+      // As of any program that is not there, or may not be read.
+      throw posixError((error as NodeJS.ErrnoException).errno!, 'execve', script);
+    }
     const flags = TYPESCRIPT.has(extension) ? typescriptFlags(script) : [];
     return { path: process.execPath, argv: [process.execPath, ...flags, script, ...args] };
   }

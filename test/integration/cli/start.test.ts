@@ -120,7 +120,7 @@ describe('programs that do not run', () => {
   test.each([
     [['nowhere-to-be-found'], 127, 'ENOENT'],
     [['/nowhere/at/all'], 127, 'ENOENT'],
-    [['./missing.js'], 1, 'ENOENT'],
+    [['./missing.js'], 127, 'ENOENT'],
     [['/etc/passwd'], 126, 'EACCES'],
     [['/etc'], 126, 'EACCES'],
   ])('%j exits with %i', async (program, expected, error) => {
@@ -246,9 +246,15 @@ describe('a name', () => {
   });
 
   test('that cannot be one', async () => {
-    const { code, stderr } = await new Place().run('status', '../../etc/passwd');
-    expect(code).toBe(1);
-    expect(stderr).toContain('cannot be a name');
+    const place = new Place();
+    for (const [command, expected] of [
+      ['status', 4],
+      ['stop', 1],
+    ] as const) {
+      const { code, stderr } = await place.run(command, '../../etc/passwd');
+      expect(code).toBe(expected);
+      expect(stderr).toContain('cannot be a name');
+    }
   });
 
   test('none, where there are two', async () => {
@@ -261,6 +267,8 @@ describe('a name', () => {
       code: 1,
       stderr: 'doublefork: which one of a, b? Name it\n',
     });
+    // 1 would be: dead.
+    expect((await place.run('status')).code).toBe(4);
     expect((await place.run('stop', 'a', 'b')).code).toBe(0);
   });
 });
@@ -343,11 +351,37 @@ test('the wrong words exit with 2', async () => {
     ['start', '--ready', 'perhaps', '--', 'x'],
     ['start', '--'],
     ['start', '--env', 'X', '--', 'x'],
+    ['start', '--umask', '999', '--', 'x'],
+    ['start', '--limit', 'patience=1', '--', 'x'],
+    ['start', '--name', 'a/b', '--', 'x'],
+    ['start', '--stop', 'TERM/x', '--', 'x'],
     ['logs', '-n', 'x'],
   ]) {
-    expect(await place.run(...words)).toMatchObject({ code: 2, stdout: '' });
+    expect(await place.run(...words)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^doublefork: /),
+    });
   }
   expect(statSync(place.folder).isDirectory()).toBe(true);
+});
+
+test('a limit that cannot be is told by the option, and by the key of the config file', async () => {
+  const place = new Place();
+  const start = async (...words: string[]) => (await place.run('start', ...words)).stderr;
+  expect(await start('--limit', 'patience=1', '--', 'x')).toMatch(
+    /^doublefork: --limit patience must be one of RLIMIT_CORE, .*, not patience\n/,
+  );
+  expect(await start('--limit', 'core=2:1', '--', 'x')).toMatch(
+    /^doublefork: --limit core must be at most that of the hard limit, not 2\n/,
+  );
+  writeFileSync(
+    join(place.folder, 'doublefork.config.json'),
+    JSON.stringify({ program: 'x', limits: { core: { soft: 'some' } } }),
+  );
+  expect(await start()).toMatch(
+    /^doublefork: doublefork.config.json:1: limits.core must be of type number, not type string\n/,
+  );
 });
 
 test('help, version, doctor', async () => {
