@@ -5,7 +5,7 @@ import { readConfig } from '../config/file.js';
 import { isSecondRun } from '../detach/stage.js';
 import { print } from './output.js';
 import { begin } from './start.js';
-import { type StopCommandOptions, stopWithProgress } from './stop.js';
+import { type StopCommandOptions, schedule, stopWithProgress } from './stop.js';
 import { declareTargets, known } from './targets.js';
 
 export function declare(command: Command): void {
@@ -13,6 +13,7 @@ export function declare(command: Command): void {
     .option(
       '--schedule <schedule>',
       'how to stop it; default: as it was started, or TERM/10/KILL/5',
+      schedule,
     )
     .option('--json', 'say in JSON what was started')
     .action(restart);

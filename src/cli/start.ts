@@ -94,6 +94,7 @@ async function configured(words: string[], file: string | undefined, all: boolea
       'there is no config file here; to start a program: doublefork start -- program args...',
     );
   }
+  if (config.apps.length === 0) throw new Error(`${config.file} has no apps`);
   if (all) return config.apps;
   if (words.length === 0 && config.apps.length > 1) {
     const names = config.apps.map(({ name }) => name).join(', ');

@@ -1,6 +1,7 @@
 // doublefork stop [names...]
 
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { parseSchedule } from '../control/schedule.js';
 import { type Stopped, stopDaemon } from '../control/stop.js';
 import { print, printJson } from './output.js';
 import { Progress } from './progress.js';
@@ -16,9 +17,20 @@ export function declare(command: Command): void {
     .option(
       '--schedule <schedule>',
       'signals, and the seconds to wait after each; default: TERM/10/KILL/5',
+      schedule,
     )
     .option('--json', 'say in JSON what was done')
     .action(stop);
+}
+
+/** @throws InvalidArgumentError unless it is one */
+export function schedule(text: string): string {
+  try {
+    parseSchedule(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 /** What was not running is as it should be, and a success; but not what there has never been. */

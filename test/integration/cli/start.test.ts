@@ -355,6 +355,8 @@ test('the wrong words exit with 2', async () => {
     ['start', '--limit', 'patience=1', '--', 'x'],
     ['start', '--name', 'a/b', '--', 'x'],
     ['start', '--stop', 'TERM/x', '--', 'x'],
+    ['stop', '--schedule', 'TERM/x'],
+    ['restart', '--schedule', ''],
     ['logs', '-n', 'x'],
   ]) {
     expect(await place.run(...words)).toMatchObject({
@@ -364,6 +366,16 @@ test('the wrong words exit with 2', async () => {
     });
   }
   expect(statSync(place.folder).isDirectory()).toBe(true);
+});
+
+test('a config file without apps has nothing to start', async () => {
+  const place = new Place();
+  writeFileSync(join(place.folder, 'doublefork.config.json'), '{ "apps": {} }');
+  for (const words of [['start'], ['start', '--all'], ['start', 'web']]) {
+    const { code, stderr } = await place.run(...words);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/config\.json has no apps\n$/);
+  }
 });
 
 test('a limit that cannot be is told by the option, and by the key of the config file', async () => {
