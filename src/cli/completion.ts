@@ -23,6 +23,8 @@ export interface Described {
   options: { flags: string[]; summary: string; takesValue: boolean }[];
   /** Whether it is about daemons by name. */
   takesNames: boolean;
+  /** The words that there are for its argument. */
+  choices: readonly string[];
 }
 
 export function commandsOf(program: Command): Described[] {
@@ -36,19 +38,21 @@ export function commandsOf(program: Command): Described[] {
       takesValue: required || optional,
     })),
     takesNames: command.registeredArguments.some((argument) => argument.name() === 'names'),
+    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
   }));
 }
 
 const NAMES = 'doublefork list --quiet 2>/dev/null';
 
-const flagsOf = ({ options }: Described) => options.flatMap(({ flags }) => flags).join(' ');
+const flagsOf = ({ options }: Described) => options.flatMap(({ flags }) => flags);
 
 const SCRIPTS = { bash, zsh, fish };
 
 function bash(commands: Described[]): string {
   const cases = commands.map((command) => {
-    const names = command.takesNames ? ` $(${NAMES})` : '';
-    return `    ${command.name}) words="${flagsOf(command)} --help${names}" ;;`;
+    const names = command.takesNames ? [`$(${NAMES})`] : [];
+    const words = [...flagsOf(command), '--help', ...command.choices, ...names];
+    return `    ${command.name}) words="${words.join(' ')}" ;;`;
   });
   return `_doublefork() {
   local current=\${COMP_WORDS[COMP_CWORD]} words
@@ -74,7 +78,8 @@ function zsh(commands: Described[]): string {
     const options = command.options.flatMap(({ flags, summary, takesValue }) =>
       flags.map((flag) => `'${flag}[${quoted(summary)}]${takesValue ? ':value:_files' : ''}'`),
     );
-    const names = command.takesNames ? ` '*:name:($(${NAMES}))'` : '';
+    const words = command.takesNames ? `$(${NAMES})` : command.choices.join(' ');
+    const names = words === '' ? '' : ` '*:name:(${words})'`;
     return `    ${command.name}) _arguments ${[...options, "'--help'"].join(' ')}${names} ;;`;
   });
   return `#compdef doublefork
@@ -104,7 +109,8 @@ function fish(commands: Described[]): string {
       );
       return `${here} ${spelled.join(' ')}${takesValue ? ' -r' : ''} -d ${quoted(summary)}`;
     });
-    const names = command.takesNames ? [`${here} -f -a '(${NAMES})'`] : [];
+    const words = command.takesNames ? `(${NAMES})` : command.choices.join(' ');
+    const names = words === '' ? [] : [`${here} -f -a '${words}'`];
     return [
       `complete -c doublefork -n __fish_use_subcommand -f -a ${command.name} -d ${quoted(command.summary)}`,
       ...options,

@@ -419,9 +419,12 @@ test('completion scripts are in the language of their shell, and name every comm
       const complete = `${stdout}
         COMP_WORDS=(doublefork st); COMP_CWORD=1; _doublefork; echo "\${COMPREPLY[*]}"
         COMP_WORDS=(doublefork stop --sch); COMP_CWORD=2; _doublefork; echo "\${COMPREPLY[*]}"
+        COMP_WORDS=(doublefork completion ''); COMP_CWORD=2; _doublefork; echo "\${COMPREPLY[*]}"
         COMP_WORDS=(doublefork top --control /etc/hostnam); COMP_CWORD=3; _doublefork; echo "\${COMPREPLY[0]}"`;
       const completed = execFileSync('bash', ['-c', complete], { encoding: 'utf8' });
-      expect(completed).toBe('start stop status\n--schedule\n/etc/hostname\n');
+      expect(completed).toBe(
+        'start stop status\n--schedule\n--help bash zsh fish\n/etc/hostname\n',
+      );
     }
   }
 });
