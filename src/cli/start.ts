@@ -151,10 +151,12 @@ export async function begin(app: App, json: boolean): Promise<void> {
 async function isWaitedFor({ name, timeout, settle, ready }: App): Promise<boolean> {
   // Loaded only now: a start that does not wait is to be fast.
   const { Progress } = await import('./progress.js');
-  const most = ready === 'none' ? settle : timeout;
-  const text = `waiting for ${name} to be ready`;
+  const [text, time] =
+    ready === 'none'
+      ? [`looking whether ${name} stays up`, `for ${settle / 1000} s`]
+      : [`waiting for ${name} to be ready`, `at most ${timeout / 1000} s`];
   if (!process.stderr.isTTY || !forkSupport().supported) {
-    process.stderr.write(`${text}, at most ${most / 1000} s\n`);
+    process.stderr.write(`${text}, ${time}\n`);
     return false;
   }
   const launcher = fork();
