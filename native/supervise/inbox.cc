@@ -92,18 +92,19 @@ Napi::Value Take(const Napi::CallbackInfo& info) {
   return pairs;
 }
 
-// closeInbox(): the handlers of before are back. A child's own signals that came before this are
-// sent to it again.
+// closeInbox(): the handlers of before are back. A process's own signals that came before this, and
+// that nobody has taken, are sent to it again.
 Napi::Value Close(const Napi::CallbackInfo& info) {
   for (int number = 1; number < kSignals; ++number) {
     if (inbox.replaced[number]) sigaction(number, &inbox.old[number], nullptr);
     inbox.replaced[number] = false;
   }
+  // In a child they are its parent's.
+  if (inbox.owner.exchange(0) == getpid()) inbox.strayed.fetch_or(inbox.came.exchange(0));
   for (int& fd : inbox.fds) {
     close(fd);
     fd = -1;
   }
-  inbox.owner.store(0);
   SendStrayedAgain();
   return info.Env().Undefined();
 }

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { engine, testContinuing } from '../../support/engine.js';
+import { engine, testContinuing, testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
 import { killQuietly, MARK, marked, type Stat, stat, until } from '../../support/processes.js';
@@ -165,6 +165,33 @@ describe('stop', () => {
     process.kill(program.pid, 'SIGTERM');
     expect((await program.ended).code).toBe(0);
   });
+});
+
+testFork('a signal that comes while supervise() fails is the program’s', async () => {
+  const program = start(`${SUPERVISE}
+    process.on('SIGUSR2', () => report('heard'));
+    let error;
+    process.on('SIGTERM', () => { report(error.code); process.exit(); });
+    // Then the pipe by which libuv locks its signals is not found, and nothing can be forked.
+    for (const name of fs.readdirSync('/proc/self/fd')) {
+      if (fs.existsSync('/dev/fd/' + name) && fs.fstatSync(+name).isFIFO()) posix.setCloseOnExec(+name, false);
+    }
+    report('up');
+    for (;;) {
+      try { supervise(); } catch (thrown) { error = thrown; }
+      await new Promise(setImmediate);
+    }
+  `);
+  expect(await program.report()).toBe('up');
+  for (let i = 0; i < 50; i++) {
+    // At any moment of the next turns.
+    await new Promise((resolve) => setTimeout(resolve, i % 8));
+    process.kill(program.pid, 'SIGUSR2');
+    expect(await program.report()).toBe('heard');
+  }
+  process.kill(program.pid);
+  expect(await program.report()).toBe('ENOTSUP');
+  await program.ended;
 });
 
 describe('families', () => {
