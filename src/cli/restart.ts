@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { readConfig } from '../config/file.js';
+import { findProgram } from '../control/program.js';
 import { isSecondRun } from '../detach/stage.js';
 import { print } from './output.js';
 import { begin } from './start.js';
@@ -31,6 +32,8 @@ async function restart(names: string[], options: StopCommandOptions): Promise<vo
   }
   // Under the exec engine the program, this one, runs twice.
   if (!isSecondRun()) {
+    // One that could not be started again is better left alone.
+    findProgram(app.program, app.args, app.cwd, app.env.PATH);
     const { pid } = await stopWithProgress(subject!, options.schedule);
     if (!options.json) {
       print(pid === undefined ? `${label} was not running` : `${label} has stopped`);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -288,6 +289,18 @@ test('restart: the same program with the same options, under another pid', async
   expect(second.pid).not.toBe(first.pid);
   expect(readFileSync(`/proc/${second.pid}/environ`, 'utf8')).toContain('COLOUR=red');
   await place.run('stop', 'it');
+});
+
+test('restart leaves a daemon alone whose program is gone', async () => {
+  const place = new Place();
+  const program = join(place.folder, 'app.js');
+  writeFileSync(program, 'setInterval(() => {}, 1e6)');
+  await place.run('start', '--', program);
+  const { pid } = await place.status('app');
+  rmSync(program);
+  expect(await place.run('restart', 'app')).toMatchObject({ code: 127, stdout: '' });
+  expect(await place.status('app')).toMatchObject({ status: 'running', pid });
+  await place.run('stop', 'app');
 });
 
 test('reload and signal reach the program; commands of the app too', async () => {
