@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 /** A process that is sure to be the one meant: its number, and when it was given. */
 export interface Identity {
   pid: number;
-  /** Clock ticks after the boot; undefined where there is no /proc. */
+  /** Clock ticks after the boot; undefined where there is no /proc, or it does not tell. */
   startTime: number | undefined;
 }
 
@@ -15,9 +15,9 @@ function stat(pid: number): { state: string; parent: number; startTime: number }
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
   } catch (error) {
-    // ESRCH: it ended between the open and the read.
+    // ESRCH: it ended between the open and the read. EPERM: another user's, with hidepid=1 of proc(5).
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EPERM') return undefined;
     throw error;
   }
   // The name before it, in parentheses, may hold anything.
@@ -27,7 +27,7 @@ function stat(pid: number): { state: string; parent: number; startTime: number }
 
 /**
  * When a process started, in clock ticks since the boot; with the pid it names one process only.
- * @returns undefined if there is no such process, or no /proc to ask
+ * @returns undefined if there is no such process, or no /proc that tells
  */
 export function startTime(pid: number): number | undefined {
   return stat(pid)?.startTime;
@@ -42,7 +42,7 @@ export function parentOf(pid: number): number | undefined {
 export function isAlive(pid: number): boolean {
   const state = stat(pid)?.state;
   if (state !== undefined) return state !== 'Z' && state !== 'X';
-  // There is no such process, or no /proc to ask.
+  // There is no such process, or no /proc that tells.
   try {
     process.kill(pid, 0);
     return true;

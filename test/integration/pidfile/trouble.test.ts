@@ -1,5 +1,6 @@
 // C14, C16, and files and folders that are not as they should be.
 
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -17,7 +18,8 @@ import { hasFork, testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node, root } from '../../support/node.js';
 import { until } from '../../support/processes.js';
-import { execute, type RunOptions, run } from '../../support/program.js';
+import { execute, inline, type RunOptions, run } from '../../support/program.js';
+import { unprivileged } from '../../support/root.js';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -105,6 +107,27 @@ test('the daemon can inspect and read its own pidfile without losing it', async 
      report([Pidfile.inspect(file).state, ask().state, ask().pid === process.pid]);`,
   );
   expect(reports).toEqual([true, ['held', 'held'], ['held', 'held', true]]);
+});
+
+/** In front of a command line: /proc shows the processes of its user only. */
+const HIDING = ['-m', 'sh', '-c', 'mount -t proc -o hidepid=1 proc /proc && exec "$@"', 'sh'];
+const canHide = spawnSync('unshare', [...HIDING, 'true']).status === 0;
+
+test.skipIf(!canHide)('a daemon of another user is seen where /proc hides it', async () => {
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  const file = `${folder}/pid`;
+  const pidfile = Pidfile.acquire(file);
+  pidfile.write();
+  const { reports, stderr } = await execute('unshare', [
+    ...HIDING,
+    ...unprivileged,
+    node,
+    ...inline('report(doublefork.Pidfile.inspect(process.argv[1]));', { args: [file] }),
+  ]);
+  pidfile.remove();
+  expect(stderr).toBe('');
+  expect(reports).toMatchObject([{ state: 'held', pid: process.pid }]);
 });
 
 test('C16: descendants do not hold the lock', async () => {
