@@ -21,7 +21,7 @@ test.each([
   for (const name of ['bindings', 'file-uri-to-path']) {
     symlinkSync(join(root, 'node_modules', name), join(modules, name));
   }
-  const { code, stderr } = await launch(node, words, { cwd }).ended;
+  const { code, stderr } = await launch(node, words, { cwd, env: { NO_COLOR: '1' } }).ended;
   expect(code).toBe(1);
   expect(stderr).toMatch(/: doublefork is not compiled: .* npm rebuild doublefork$/m);
   expect(stderr).not.toContain('→');

@@ -178,7 +178,7 @@ testFork('a signal that comes while supervise() fails is the program’s', async
     }
     report('up');
     for (;;) {
-      try { supervise(); } catch (thrown) { error = thrown; }
+      try { supervise({ engine: 'fork' }); } catch (thrown) { error = thrown; }
       await new Promise(setImmediate);
     }
   `);
