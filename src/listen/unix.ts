@@ -3,10 +3,9 @@
 import { chmodSync, constants, statSync, unlinkSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { dirname } from 'node:path';
-import { tryFlock } from '../pidfile/holder.js';
 import { close, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
-import { LOCK_EX } from '../posix/lock.js';
+import { LOCK_EX, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
 import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/socket.js';
 

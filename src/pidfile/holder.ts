@@ -6,22 +6,11 @@
 // has it, and the kernel says whose it is, so a number that was recycled cannot be taken for it.
 
 import { type BigIntStats, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { F_GETLK, F_SETLK, fcntlLock, flock, LOCK_NB } from '../posix/lock.js';
+import { F_GETLK, F_SETLK, fcntlLock } from '../posix/lock.js';
 import { isAlive } from './process.js';
 
 /** Elsewhere (BSD) the two locks are of one kind and stand in each other's way. */
 const hasRecordLocks = process.platform === 'linux';
-
-/** Locks the open file, without waiting. @returns false if somebody else has locked it */
-export function tryFlock(fd: number, operation: number): boolean {
-  try {
-    flock(fd, operation | LOCK_NB);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
-    throw error;
-  }
-}
 
 /** Makes this process the one that {@link recordHolder} names. */
 export function takeRecordLock(fd: number): void {

@@ -6,8 +6,8 @@ import { constants as os } from 'node:os';
 import { resolve } from 'node:path';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError, text } from '../posix/errors.js';
-import { LOCK_SH } from '../posix/lock.js';
-import { holdsFlock, recordHolder, tryFlock } from './holder.js';
+import { LOCK_SH, tryFlock } from '../posix/lock.js';
+import { holdsFlock, recordHolder } from './holder.js';
 import { type Identity, isAlive, startTime } from './process.js';
 
 /** What {@link inspect} found out; `reason` is a sentence for people. */

@@ -13,16 +13,9 @@ import { constants as os } from 'node:os';
 import { resolve } from 'node:path';
 import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
-import { flock, LOCK_EX, LOCK_UN } from '../posix/lock.js';
+import { flock, LOCK_EX, LOCK_UN, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
-import {
-  holdsFlock,
-  leadsTo,
-  recordHolder,
-  releaseRecordLock,
-  takeRecordLock,
-  tryFlock,
-} from './holder.js';
+import { holdsFlock, leadsTo, recordHolder, releaseRecordLock, takeRecordLock } from './holder.js';
 import { inspect, namedPid, type PidfileState } from './inspect.js';
 
 /** Options of {@link Pidfile.acquire}. */

@@ -27,7 +27,21 @@ export {
   type User,
 } from './identity.js';
 export { getrlimit, type Limit, type LimitValue, nice, setrlimit } from './limits.js';
-export * from './lock.js';
+export {
+  F_GETLK,
+  F_OFD_GETLK,
+  F_OFD_SETLK,
+  F_OFD_SETLKW,
+  F_SETLK,
+  F_SETLKW,
+  fcntlLock,
+  flock,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+  type RecordLock,
+} from './lock.js';
 export * from './pidfd.js';
 export * from './process.js';
 export * from './signal.js';

@@ -20,6 +20,17 @@ export function flock(fd: number, operation: number): void {
   check(addon.flock(descriptor(fd), integer(operation, 'operation', 0)), 'flock');
 }
 
+/** Locks the open file, without waiting. @returns false if somebody else has locked it */
+export function tryFlock(fd: number, operation: number): boolean {
+  try {
+    flock(fd, operation | LOCK_NB);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
 const linux = process.platform === 'linux';
 /** fcntl(2) commands about record locks; those with OFD are about locks of the open file. */
 export const F_GETLK = linux ? 5 : 7;

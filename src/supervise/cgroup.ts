@@ -20,7 +20,7 @@ import { join, relative } from 'node:path';
 import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
-import { flock, LOCK_EX, LOCK_NB } from '../posix/lock.js';
+import { LOCK_EX, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
 
 const PREFIX = 'doublefork.';
@@ -132,11 +132,9 @@ function tryLock(path: string): number | undefined {
   let fd: number | undefined;
   try {
     fd = open(path, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
-    flock(fd, LOCK_EX | LOCK_NB);
-    if (existsSync(path)) return fd;
+    if (tryFlock(fd, LOCK_EX) && existsSync(path)) return fd;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EAGAIN' && code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   if (fd !== undefined) closeSync(fd);
   return undefined;

@@ -14,8 +14,8 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { flock, LOCK_EX, LOCK_NB } from 'doublefork/posix';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { LOCK_EX, tryFlock } from '../../../src/posix/lock.js';
 import { testContinuing } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node, root } from '../../support/node.js';
@@ -204,16 +204,7 @@ describe('C5', () => {
   async function takeTurns(): Promise<void> {
     const file = openSync(fileURLToPath(import.meta.url), 'r');
     onTestFinished(() => closeSync(file));
-    const isLocked = () => {
-      try {
-        flock(file, LOCK_EX | LOCK_NB);
-        return true;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
-        throw error;
-      }
-    };
-    await until(isLocked, 'the other engine has had its turn', 60_000);
+    await until(() => tryFlock(file, LOCK_EX), 'the other engine has had its turn', 60_000);
   }
 
   test.skipIf(!mayRaise)('C5 inherited descriptors are closed at a limit of 2^30', async () => {
