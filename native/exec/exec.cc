@@ -48,14 +48,10 @@ class Report {
     // A pipe takes this little at once. Nobody is there to hear if it does not.
     if (write(fds_[1], &word, sizeof word) < 0) return;
   }
-  // The writers' business is all that is left here.
-  int Listen() {
+  // From the child and what it forks, until all of them are gone.
+  void Receive(pid_t child, Word& all) {
     Close(fds_[1]);
-    return fds_[0];
-  }
-  // Until all writers are gone.
-  void Receive(Word& all) {
-    Close(fds_[1]);
+    AwaitReport(fds_[0], child);
     Word word;
     for (;;) {
       const ssize_t got = read(fds_[0], &word, sizeof word);
@@ -219,7 +215,7 @@ pid_t Launch(Image& image, Failure& failure) {
   }
   if (intermediate == 0) RunIntermediate(image, vectors, report);
   Word word;
-  report.Receive(word);
+  report.Receive(intermediate, word);
   Reap(intermediate);
   if (word.failure.error == 0) {
     if (word.daemon != 0) return word.daemon;
@@ -242,9 +238,8 @@ pid_t Spawn(Image& image, int procs, Failure& failure) {
     return -1;
   }
   if (worker == 0) RunWorker(supervisor, procs, image, vectors, report);
-  AwaitReport(report.Listen(), worker);
   Word word;
-  report.Receive(word);
+  report.Receive(worker, word);
   failure = word.failure;
   return worker;
 }
