@@ -19,6 +19,7 @@
 #include "detach/message.h"
 #include "detach/program.h"
 #include "detach/quiet.h"
+#include "syscalls/clock.h"
 #include "syscalls/flags.h"
 
 namespace doublefork {
@@ -58,12 +59,6 @@ constexpr int kGraceMs = 1000;
 
 // Between two looks at a program; a signal ends it.
 constexpr timespec kPause = {0, 500'000};
-
-int64_t NowMs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
 
 // The daemon and whatever it has started so far: its group is the session's first, led by the
 // intermediate that is gone, so the number can belong to nobody else.

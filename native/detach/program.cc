@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "detach/message.h"
+#include "syscalls/clock.h"
 
 namespace doublefork {
 namespace {
@@ -27,12 +28,6 @@ int64_t ReadNumber(const char*& at, const char* end) {
   while (at < end && *at >= '0' && *at <= '9') number = number * 10 + (*at++ - '0');
   if (at < end) ++at;  // the blank behind it
   return number;
-}
-
-int64_t NowMs(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
 // The clock of the time that a process was busy; or where it has none, of all time.
@@ -85,7 +80,7 @@ void Program::Begin(pid_t pid) {
   pid_ = pid;
   busy_ = BusyClock(pid);
   busy_deadline_ = NowMs(busy_) + kBusyMs;
-  deadline_ = NowMs(CLOCK_MONOTONIC) + (settle_ms_ > 0 ? settle_ms_ : kLongestMs);
+  deadline_ = NowMs() + (settle_ms_ > 0 ? settle_ms_ : kLongestMs);
 }
 
 void Program::Look() const {
@@ -95,7 +90,7 @@ void Program::Look() const {
     // Not our child: it went to another reaper, with its status.
     if (got < 0 && errno != EINTR) Succeed();
     if (settle_ms_ == 0 && (State(pid_) == 'S' || NowMs(busy_) >= busy_deadline_)) Succeed();
-    if (NowMs(CLOCK_MONOTONIC) >= deadline_) Succeed();
+    if (NowMs() >= deadline_) Succeed();
     return;
   }
   Message message;

@@ -13,6 +13,7 @@
 #include "fork/arch.h"
 #include "fork/proc.h"
 #include "fork/revive.h"
+#include "syscalls/clock.h"
 
 namespace doublefork {
 namespace {
@@ -388,7 +389,7 @@ bool Assemble(int64_t deadline, Reason& reason) {
       if (changes == 0) return true;
       continue;
     }
-    if (Now() >= deadline) {
+    if (NowMs() >= deadline) {
       return Refuse(reason, EBUSY, "a thread did not take the signal that stops it",
                     FirstWithoutAnswer());
     }
@@ -423,12 +424,6 @@ bool MakeRoom() {
 }
 
 }  // namespace
-
-int64_t Now() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
 
 BlockedSignals::BlockedSignals() {
   const uint64_t all = ~uint64_t{0};
@@ -466,11 +461,11 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
   if (!InstallHandler()) return Refuse(reason, ENOTSUP, "no handler can be set for signal 33");
   stopped_ = true;
 
-  const int64_t deadline = Now() + timeout_ms;
+  const int64_t deadline = NowMs() + timeout_ms;
   for (int round = 1;; ++round) {
-    if (!Assemble(std::max(deadline, Now() + kLeastAnswerMs), reason)) break;
+    if (!Assemble(std::max(deadline, NowMs() + kLeastAnswerMs), reason)) break;
     const Thread* straggler = nullptr;
-    const bool last = Now() >= deadline;
+    const bool last = NowMs() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;
     for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
       if (thread->state.load() != Thread::kFrozen || thread->kept) continue;

@@ -15,9 +15,6 @@
 
 namespace doublefork {
 
-// Milliseconds of the monotonic clock.
-int64_t Now();
-
 // Everything that a copy of a thread needs, recorded by the thread itself in the handler that froze
 // it, on its own stack.
 struct Thread {
