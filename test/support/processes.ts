@@ -91,6 +91,21 @@ export function marked(mark: string): number[] {
   return pids;
 }
 
+/** The others with the mark, those that have not ended yet. */
+export function others(mark: string): number[] {
+  return marked(mark).filter((pid) => pid !== process.pid && stat(pid)?.state !== 'Z');
+}
+
+/** Ends them, and what they start meanwhile: until there is none. */
+export async function endOthers(mark: string): Promise<void> {
+  const none = () => {
+    const pids = others(mark);
+    for (const pid of pids) killQuietly(pid);
+    return pids.length === 0;
+  };
+  await until(none, 'all have ended');
+}
+
 /** Every thread's stack, for the report of a hang. */
 export function stacks(pid: number): string {
   const { stdout, stderr, error } = spawnSync(

@@ -1,7 +1,7 @@
 // A test that leaves a process behind fails.
 
 import { afterEach, beforeEach } from 'vitest';
-import { killQuietly, MARK, marked, stat, until } from './processes.js';
+import { endOthers, MARK, others, until } from './processes.js';
 
 let count = 0;
 
@@ -11,13 +11,12 @@ beforeEach(() => {
 
 afterEach(async () => {
   const mark = process.env[MARK]!;
-  const mine = () => marked(mark).filter((pid) => pid !== process.pid && stat(pid)?.state !== 'Z');
   try {
     // What was told to end may still be about to.
-    await until(() => mine().length === 0, 'strays', 2000);
+    await until(() => others(mark).length === 0, 'strays', 2000);
   } catch {
-    const strays = mine();
-    for (const pid of strays) killQuietly(pid);
+    const strays = others(mark);
+    await endOthers(mark);
     throw new Error(`the test left processes behind: ${strays.join(', ')}`);
   }
 });

@@ -1,6 +1,6 @@
 // Turns a hang into a failure with stack traces.
 
-import { killQuietly, MARK, marked, stacks } from './processes.js';
+import { endOthers, MARK, others, stacks } from './processes.js';
 
 /** Ends all processes of the running test once they take too long. */
 export class Watchdog {
@@ -21,13 +21,16 @@ export class Watchdog {
     });
     // It reaches those that wait, through guard(); there may be none.
     this.#hang.catch(() => {});
-    this.#timer = setTimeout(() => {
-      const pids = marked(mark).filter((pid) => pid !== process.pid);
+    this.#timer = setTimeout(async () => {
+      const pids = others(mark);
       const traces = pids.map((pid) => `--- process ${pid}\n${stacks(pid)}`);
-      for (const pid of pids) killQuietly(pid);
-      reject(
-        new Error([`not ended within ${deadline} ms: ${pids.join(', ')}`, ...traces].join('\n')),
-      );
+      const hang = [`not ended within ${deadline} ms: ${pids.join(', ')}`, ...traces].join('\n');
+      try {
+        await endOthers(mark);
+        reject(new Error(hang));
+      } catch (cause) {
+        reject(new Error(hang, { cause }));
+      }
     }, deadline);
   }
 
