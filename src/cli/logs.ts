@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
-import { declareTargets, isKnown, STRANGER, subjects, type TargetOptions } from './targets.js';
+import { declareTargets, isKnown, subjects, type TargetOptions, unheardOf } from './targets.js';
 
 interface Options extends TargetOptions {
   lines: number;
@@ -37,9 +37,7 @@ async function logs(names: string[], options: Options): Promise<void> {
   }
   const path = readRecord(label)?.log ?? logFor(app ?? { name: label, log: undefined });
   // The log may be there still when nothing else is: state is gone after a boot.
-  if (!isKnown(subject!) && !existsSync(path)) {
-    throw new Error(`no daemon is known as ${label}: ${STRANGER}`);
-  }
+  if (!isKnown(subject!) && !existsSync(path)) throw unheardOf(label);
   let fd = openSync(path, 'r');
   let at = lastLines(fd, options.lines);
   for (;;) {

@@ -66,9 +66,13 @@ export async function known(names: string[], options: TargetOptions): Promise<Su
   const wanted = await subjects(names, options);
   const strangers = wanted.filter((subject) => !isKnown(subject)).map(({ label }) => label);
   if (strangers.length === 0) return wanted;
-  const rest = wanted.length > 1 ? '. Nothing was done' : '';
-  throw new Error(`no daemon is known as ${strangers.join(', ')}: ${STRANGER}${rest}`);
+  const { message } = unheardOf(...strangers);
+  throw new Error(wanted.length > 1 ? `${message}. Nothing was done` : message);
 }
+
+/** The error for names that were never heard of. */
+export const unheardOf = (...labels: string[]): Error =>
+  new Error(`no daemon is known as ${labels.join(', ')}: ${STRANGER}`);
 
 /** What there is to say of a name that was never heard of. */
 export const STRANGER =
