@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { readConfig } from '../config/file.js';
 import { findProgram } from '../control/program.js';
-import { isSecondRun } from '../detach/stage.js';
+import { isReplaying } from '../image/replay.js';
 import { print } from './output.js';
 import { begin } from './start.js';
 import { type StopCommandOptions, schedule, stopWithProgress } from './stop.js';
@@ -31,7 +31,7 @@ async function restart(names: string[], options: StopCommandOptions): Promise<vo
     throw new Error(`how ${label} was started is not known; stop it, and start it again`);
   }
   // Under the exec engine the program, this one, runs twice.
-  if (!isSecondRun()) {
+  if (!isReplaying()) {
     // One that could not be started again is better left alone.
     findProgram(app.program, app.args, app.cwd, app.env.PATH);
     const { pid } = await stopWithProgress(subject!, options.schedule);

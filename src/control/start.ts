@@ -15,7 +15,7 @@ import { become, type Executable } from '../detach/become.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
 import type { LimitOption } from '../detach/limits.js';
-import { isSecondRun } from '../detach/stage.js';
+import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
 import { posixError } from '../posix/errors.js';
@@ -226,7 +226,7 @@ function refuseSecond(name: string): void {
 function usualLimits(): Record<string, LimitOption> {
   if (process.platform !== 'linux') return {};
   // Of a second image it is the launcher, another Node.
-  const starter = isSecondRun() ? parentOf(process.ppid) : process.ppid;
+  const starter = isReplaying() ? parentOf(process.ppid) : process.ppid;
   const limits = readFileSync(`/proc/${starter}/limits`, 'latin1');
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
   return Number.isInteger(soft) ? { nofile: { soft } } : {};

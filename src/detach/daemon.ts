@@ -10,7 +10,6 @@ import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
 import { describe } from './readiness.js';
 import { reopen } from './redirect.js';
-import { role } from './role.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
@@ -57,7 +56,6 @@ export class Daemon implements Disposable {
     this.detached = detached;
     this.pidfile = pidfile;
     this.readiness = readiness;
-    role.daemon = this;
     this.#manager = manager;
     this.#stdio = stdio;
     this.#commands = commands;

@@ -3,6 +3,9 @@
 import { accessSync, constants, statSync, writeSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { join } from 'node:path';
+import type { Handoff } from '../image/handoff.js';
+import { openDescriptors } from '../image/inherited.js';
+import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
@@ -12,15 +15,13 @@ import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
 import { closeInherited, listenDescriptors } from './descriptors.js';
 import { engines, type Files } from './engine.js';
-import { openDescriptors } from './inherited.js';
 import { ServiceManager } from './manager.js';
 import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
 import { describe, Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
-import { role } from './role.js';
 import { resetSignals } from './signals.js';
-import { arriveAt, pass, type Stage } from './stage.js';
 import { replaceStreams } from './streams.js';
+import { thisProcess } from './this-process.js';
 
 /**
  * Turns this process into a daemon: forks twice with setsid(2) in between, and returns in the
@@ -39,7 +40,7 @@ import { replaceStreams } from './streams.js';
  * @see daemon(7)
  */
 export function daemonize(options: DaemonizeOptions = {}): Daemon {
-  if (role.daemon !== undefined) {
+  if (thisProcess.daemon !== undefined) {
     throw Object.assign(
       new Error('daemonize() was called before: this process is a daemon already'),
       {
@@ -47,20 +48,21 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
       },
     );
   }
-  const arrival = arriveAt('daemonize');
-  if (arrival === undefined) return start(options);
-  return arrival.stage === undefined
-    ? comeBy(options, arrival.step.detached)
-    : arrive(options, arrival.stage);
-}
-
-function start(options: DaemonizeOptions): Daemon {
-  const daemon = begin(options);
-  pass({ call: 'daemonize', detached: daemon.detached });
+  const daemon = replayOrDetach(options);
+  thisProcess.daemon = daemon;
   return daemon;
 }
 
-function begin(options: DaemonizeOptions): Daemon {
+function replayOrDetach(options: DaemonizeOptions): Daemon {
+  const replayed = nextReplayedCall('daemonize');
+  if (replayed?.handoff !== undefined) return resumeInNewImage(options, replayed.handoff);
+  if (replayed !== undefined) return returnAsBefore(options, replayed.call.detached);
+  const daemon = detach(options);
+  recordCall({ call: 'daemonize', detached: daemon.detached });
+  return daemon;
+}
+
+function detach(options: DaemonizeOptions): Daemon {
   const plan = planFor(options, surroundings());
   // The default is there.
   if (plan.cwd !== undefined && plan.cwd !== '/')
@@ -77,32 +79,32 @@ function inBackground(plan: Plan): Daemon {
   const files = openFiles(plan, confinement);
   // Before the environment changes.
   const kept = keptDescriptors(plan, launcher);
-  let word: number;
+  let readyFd: number;
   try {
-    word = engines[plan.engine](plan, files, { kept, open: descriptors, confinement });
+    readyFd = engines[plan.engine](plan, files, { kept, open: descriptors, confinement });
   } catch (error) {
     files.redirection.abandon();
     files.pidfile?.abandon();
     throw error;
   }
   // From here on this is the daemon.
-  return settle(plan, files, { word, kept, descriptors });
+  return becomeDaemon(plan, files, { readyFd, kept, descriptors });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
-function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
+function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
   let plan: Plan;
   let files: Files;
   try {
     plan = planFor({ ...options, detach: 'always' }, surroundings());
-    files = handedOver(plan, stage);
+    files = handedOver(plan, handoff);
     lowerLimits(plan.limits);
   } catch (error) {
-    new Readiness(stage.word).failed(error, 1);
+    new Readiness(handoff.readyFd).failed(error, 1);
     _exit(1);
   }
-  return settle(plan, files, {
-    word: stage.word,
+  return becomeDaemon(plan, files, {
+    readyFd: handoff.readyFd,
     kept: keptDescriptors(plan, process.pid),
     descriptors: openDescriptors(),
   });
@@ -113,7 +115,7 @@ function arrive(options: DaemonizeOptions, stage: Stage): Daemon {
  * execve(2) has passed on; but for the folder, which is where the program was started, and what Node
  * does when it starts. The pidfile is the supervisor's.
  */
-function comeBy(options: DaemonizeOptions, detached: boolean): Daemon {
+function returnAsBefore(options: DaemonizeOptions, detached: boolean): Daemon {
   const plan = planFor({ ...options, detach: detached ? 'always' : 'never' }, surroundings());
   lowerLimits(plan.limits);
   moveIn(plan);
@@ -124,23 +126,23 @@ function comeBy(options: DaemonizeOptions, detached: boolean): Daemon {
 }
 
 /** What the daemon has from the process that made it. */
-interface Heritage {
+interface Inherited {
   /** The descriptor on which to speak to the launcher. */
-  word: number;
+  readyFd: number;
   /** What was inherited and is to stay, and all that is open. */
   kept: ReadonlySet<number>;
   descriptors: readonly OpenDescriptor[];
 }
 
-/** The daemon makes itself at home. Its terminal is the launcher's to speak to. */
-function settle(plan: Plan, files: Files, { word, kept, descriptors }: Heritage): Daemon {
+/** What is left to do in the new process. It is silent: the terminal is the launcher's. */
+function becomeDaemon(plan: Plan, files: Files, { readyFd, kept, descriptors }: Inherited): Daemon {
   const { pidfile, redirection } = files;
-  const readiness = new Readiness(word);
+  const readiness = new Readiness(readyFd);
   try {
     const terminals = setUp(plan, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
-    const own = [word, pidfile?.fd ?? word, ...addon.loopHandles().descriptors];
+    const own = [readyFd, pidfile?.fd ?? readyFd, ...addon.loopHandles().descriptors];
     closeInherited(descriptors, new Set([...own, ...kept]), terminals);
     resetSignals();
     if (pidfile !== undefined) claim(pidfile);
@@ -196,16 +198,16 @@ function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Fil
 }
 
 /** What {@link openFiles} of the launcher has opened. */
-function handedOver(plan: Plan, stage: Stage): Files {
+function handedOver(plan: Plan, { stdio, pidfile: locked }: Handoff): Files {
   const pidfile =
-    plan.pidfile === undefined || stage.pidfile === null
+    plan.pidfile === undefined || locked === null
       ? undefined
-      : Pidfile.adopt(stage.pidfile.fd, plan.pidfile.file, {
-          created: stage.pidfile.created,
+      : Pidfile.adopt(locked.fd, plan.pidfile.file, {
+          created: locked.created,
           // The path may be outside of the new root, or behind a folder that is closed to the user.
           reachable: plan.chroot === undefined && plan.user === undefined,
         });
-  return { pidfile, redirection: Redirection.adopt(plan.stdio, stage.stdio) };
+  return { pidfile, redirection: Redirection.adopt(plan.stdio, stdio) };
 }
 
 /** Writes this process into the pidfile, and removes that when it exits. */
@@ -223,7 +225,7 @@ function keptDescriptors(plan: Plan, launcher: number): Set<number> {
 }
 
 function surroundings(): Surroundings {
-  return { cwd: process.cwd(), pid: process.pid, env: process.env, worker: role.isWorker };
+  return { cwd: process.cwd(), pid: process.pid, env: process.env, worker: thisProcess.isWorker };
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */

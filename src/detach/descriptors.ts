@@ -1,9 +1,9 @@
 // Which descriptors the daemon keeps: its own, and the inherited ones that were asked for.
 
+import { wasInherited } from '../image/inherited.js';
 import type { OpenDescriptor } from '../posix/addon.js';
 import { close, dup3, isatty, O_CLOEXEC } from '../posix/descriptor.js';
-import { wasInherited } from './inherited.js';
-import { openNull } from './redirect.js';
+import { openNull } from '../posix/null.js';
 
 /** The sockets that a service manager passed to this process: sd_listen_fds(3). */
 export function listenDescriptors(

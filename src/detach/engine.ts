@@ -1,18 +1,20 @@
 // The two ways to make a daemon, behind one face. What comes before and after is the same for both,
 // and written in daemonize.ts.
 
+import { encodeHandoff, VARIABLE } from '../image/handoff.js';
+import { sameImage } from '../image/image.js';
+import { callsUpTo } from '../image/replay.js';
 import { openListeners } from '../listen/listen.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { detach, refuseWorkers } from '../posix/fork.js';
+import { openNull } from '../posix/null.js';
 import { checkImage, forNewImage } from './confinement.js';
 import { unwanted } from './descriptors.js';
-import { sameImage } from './image.js';
 import type { Plan } from './options.js';
-import { openNull, type Redirection } from './redirect.js';
-import { tell, VARIABLE } from './stage.js';
+import type { Redirection } from './redirect.js';
 
 /** What the launcher has opened for the daemon. */
 export interface Files {
@@ -39,36 +41,37 @@ export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => num
 const fork: Engine = (plan, _files, { confinement }) =>
   detach(plan.quiesceTimeout, plan.readyTimeout, confinement);
 
-/** Runs the program again from its start; the daemon arrives in daemonize() with a Stage. */
+/** Runs the program again from its start; the daemon arrives in daemonize() with a Handoff. */
 const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement }) => {
   const { path, argv, script, cwd } = sameImage('daemonize');
   if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
-  const { stage, descriptors } = tell(
-    { call: 'daemonize', detached: true },
-    { stdio: redirection.descriptors, pidfile: pidfile?.handedOver },
-    openListeners(),
-  );
-  const nothing = openNull();
+  const handoff = encodeHandoff({
+    calls: callsUpTo({ call: 'daemonize', detached: true }),
+    stdio: redirection.descriptors,
+    pidfile: pidfile?.handedOver,
+    listeners: openListeners(),
+  });
+  const nullFd = openNull();
   const [errno, sentence, call] = addon.launch(
     {
       path,
       argv,
       cwd: plan.chroot === undefined ? (cwd ?? '') : (cwd ?? process.cwd()),
       variable: VARIABLE,
-      stage,
-      kept: [...kept, ...descriptors],
+      stage: handoff.text,
+      kept: [...kept, ...handoff.descriptors],
       closed: unwanted(open, kept),
       confinement: confinement && forNewImage(confinement),
       // The launcher has printed what the program prints before it calls daemonize(). Not so for
       // stderr: an exception on the way there is for the user to see.
       silent: [0, 1].filter((fd) => redirection.descriptors[fd] !== undefined),
-      nothing,
+      nothing: nullFd,
       // The event loop turns no more; the daemon is to find its own ports free when it gets there.
       released: addon.loopHandles().descriptors.filter((fd) => fd > 2),
     },
     plan.readyTimeout,
   );
-  close(nothing);
+  close(nullFd);
   refuseWorkers('daemonize');
   const paths: Record<string, string | undefined> = {
     execve: path,

@@ -2,14 +2,10 @@
 // puts them in place in the daemon.
 
 import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, unlinkSync } from 'node:fs';
+import type { HandedOver } from '../image/handoff.js';
 import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
+import { NULL_DEVICE, openNull } from '../posix/null.js';
 import type { Target } from './options.js';
-
-/** A descriptor, and whether its file was created for the daemon. */
-export interface HandedOver {
-  fd: number;
-  created: boolean;
-}
 
 /** undefined: as it is. */
 interface Owner {
@@ -90,9 +86,9 @@ export class Redirection implements Disposable {
       case 'keep':
         return undefined;
       case 'null': {
-        const nothing = opened.get(NULL) ?? openNull();
-        opened.set(NULL, nothing);
-        return nothing;
+        const nullFd = opened.get(NULL_DEVICE) ?? openNull();
+        opened.set(NULL_DEVICE, nullFd);
+        return nullFd;
       }
       case 'descriptor':
         // A second descriptor: the number asked for may be 0, 1 or 2, and overwritten by then.
@@ -130,13 +126,6 @@ export class Redirection implements Disposable {
     for (const source of new Set(this.#sources)) if (source !== undefined) closeSync(source);
     this.#sources.length = 0;
   }
-}
-
-const NULL = '/dev/null';
-
-/** /dev/null, to read from and to write to. */
-export function openNull(): number {
-  return open(NULL, constants.O_RDWR | O_CLOEXEC);
 }
 
 function openInput(path: string): number {

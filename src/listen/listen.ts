@@ -1,7 +1,7 @@
 // listen(): a listening socket that is there before the program serves, and while it is replaced.
 
 import { resolve } from 'node:path';
-import { takeListener } from '../detach/stage.js';
+import { takeListener } from '../image/handoff.js';
 import { close } from '../posix/descriptor.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';

@@ -18,7 +18,7 @@ export interface ImageRequest {
   argv: string[];
   /** Where it starts; '': here. */
   cwd: string;
-  /** The name of the stage's variable, and what of its value is known already; '': there is none. */
+  /** The name of the handoff's variable, and what of its value is known already; '': there is none. */
   variable: string;
   stage: string;
   kept: number[];

@@ -1,13 +1,14 @@
 // The exec engine for workers: each is a fresh image of the program, or another program.
 
-import type { Image } from '../detach/image.js';
-import { openDescriptors, wasInherited } from '../detach/inherited.js';
-import { openNull } from '../detach/redirect.js';
-import { tell, VARIABLE } from '../detach/stage.js';
+import { encodeHandoff, VARIABLE } from '../image/handoff.js';
+import type { Image } from '../image/image.js';
+import { openDescriptors, wasInherited } from '../image/inherited.js';
+import { callsUpTo } from '../image/replay.js';
 import { openListeners } from '../listen/listen.js';
 import { addon, type ImageRequest } from '../posix/addon.js';
 import { close, dup, setCloseOnExec } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
+import { openNull } from '../posix/null.js';
 import type { WorkerGroup } from './cgroup.js';
 import type { LinkWriter } from './link.js';
 import type { Identity } from './worker.js';
@@ -65,24 +66,24 @@ export class Spawner {
       return { fd: copy, created: false };
     };
     try {
-      const { stage, descriptors } = tell(
-        { call: 'supervise', ...identity },
-        { stdio: [duplicate(0), duplicate(1), undefined] },
-        openListeners(),
-      );
+      const handoff = encodeHandoff({
+        calls: callsUpTo({ call: 'supervise', ...identity }),
+        stdio: [duplicate(0), duplicate(1), undefined],
+        listeners: openListeners(),
+      });
       const inherited = openDescriptors().filter(wasInherited);
-      const nothing = openNull();
-      opened.push(nothing);
+      const nullFd = openNull();
+      opened.push(nullFd);
       return spawn(
         {
           path,
           argv,
           cwd,
           variable: VARIABLE,
-          stage,
-          kept: [...inherited.map(({ fd }) => fd), ...descriptors],
+          stage: handoff.text,
+          kept: [...inherited.map(({ fd }) => fd), ...handoff.descriptors],
           silent: [0, 1],
-          nothing,
+          nothing: nullFd,
           closed: [],
         },
         link,

@@ -2,11 +2,12 @@
 
 import { constants } from 'node:os';
 import { CONTROL_VARIABLE } from '../control/folders.js';
-import { sameImage } from '../detach/image.js';
 import { Redirection } from '../detach/redirect.js';
-import { role } from '../detach/role.js';
-import { arriveAt, pass, type Stage } from '../detach/stage.js';
 import { replaceStreams } from '../detach/streams.js';
+import { thisProcess } from '../detach/this-process.js';
+import type { Handoff } from '../image/handoff.js';
+import { sameImage } from '../image/image.js';
+import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError } from '../posix/errors.js';
 import { forkSupport, refuseChildren, refuseWorkers } from '../posix/fork.js';
 import { LinkWriter } from './link.js';
@@ -22,8 +23,10 @@ let current: Worker | undefined;
 /** See index.ts, which loads this when it is called. */
 export function supervise(options: SuperviseOptions = {}): Worker {
   refuseWorkers('supervise');
-  const arrival = arriveAt('supervise');
-  return arrival === undefined ? start(options) : arrive(options, arrival.step, arrival.stage);
+  const replayed = nextReplayedCall('supervise');
+  return replayed === undefined
+    ? start(options)
+    : resumeInNewImage(options, replayed.call, replayed.handoff);
 }
 
 function start(options: SuperviseOptions): Worker {
@@ -36,27 +39,31 @@ function start(options: SuperviseOptions): Worker {
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];
   const { identity, link } = supervisor.run();
-  pass({ call: 'supervise', ...identity });
-  return become(identity, link, plan, upstream);
+  recordCall({ call: 'supervise', ...identity });
+  return makeWorker(identity, link, plan, upstream);
 }
 
 /**
  * The exec engine's worker: its program has run from the start to the call that made it; or to one
  * before that, whose worker is the supervisor of this one, or of those above.
  */
-function arrive(options: SuperviseOptions, identity: Identity, stage: Stage | undefined): Worker {
+function resumeInNewImage(
+  options: SuperviseOptions,
+  identity: Identity,
+  handoff: Handoff | undefined,
+): Worker {
   const upstream = findUpstream(current);
   const plan = check(options, upstream);
-  const link = new LinkWriter(stage?.word);
-  if (stage !== undefined) {
-    replaceStreams(stage.stdio.map((it) => it !== null));
+  const link = new LinkWriter(handoff?.readyFd);
+  if (handoff !== undefined) {
+    replaceStreams(handoff.stdio.map((it) => it !== null));
     Redirection.adopt(
-      stage.stdio.map(() => ({ kind: 'keep' })),
-      stage.stdio,
+      handoff.stdio.map(() => ({ kind: 'keep' })),
+      handoff.stdio,
     ).apply();
   }
-  const worker = become(identity, link, plan, upstream);
-  if (stage === undefined) worker[Symbol.dispose]();
+  const worker = makeWorker(identity, link, plan, upstream);
+  if (handoff === undefined) worker[Symbol.dispose]();
   else link.arrived();
   return worker;
 }
@@ -71,11 +78,11 @@ function check(options: SuperviseOptions, { awaited }: Upstream): Plan {
 }
 
 /** From here on this is a worker. */
-function become(identity: Identity, link: LinkWriter, plan: Plan, upstream: Upstream): Worker {
+function makeWorker(identity: Identity, link: LinkWriter, plan: Plan, upstream: Upstream): Worker {
   const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
   const worker = new Worker(identity, link, { stopSignal: plan.limits.stopSignal, pingEvery });
   upstream.handOver(worker);
-  role.isWorker = true;
+  thisProcess.isWorker = true;
   current = worker;
   return worker;
 }

@@ -2,7 +2,7 @@
 // nobody.
 
 import type { Daemon } from '../detach/daemon.js';
-import { role } from '../detach/role.js';
+import { thisProcess } from '../detach/this-process.js';
 import type { Worker } from './worker.js';
 
 export interface Upstream {
@@ -87,14 +87,14 @@ class WorkerUpstream implements Upstream {
 
   handOver(worker: Worker): void {
     this.#worker[Symbol.dispose]();
-    role.daemon?.readiness?.delegate(worker);
+    thisProcess.daemon?.readiness?.delegate(worker);
   }
 }
 
 /** @param worker whose process this is, if it is one */
 export function findUpstream(worker: Worker | undefined): Upstream {
   if (worker !== undefined) return new WorkerUpstream(worker);
-  const daemon = role.daemon;
+  const daemon = thisProcess.daemon;
   return daemon === undefined ? nobody : new DaemonUpstream(daemon);
 }
 

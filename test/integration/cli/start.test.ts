@@ -84,7 +84,7 @@ describe('what the program gets', () => {
     expect(readFileSync(join(place.folder, 'its.pid'), 'utf8')).toMatch(/^\d+\n$/);
     const { pid, pidfile } = await place.status('it');
     expect(pidfile).toBe(join(place.folder, 'its.pid'));
-    expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('DOUBLEFORK_STAGE');
+    expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('DOUBLEFORK_HANDOFF');
     expect((await place.run('stop', 'it')).code).toBe(0);
   });
 

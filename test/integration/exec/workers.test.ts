@@ -32,14 +32,14 @@ describe('image', () => {
     expect(reports).toEqual(['/dev/null', '/dev/null']);
   });
 
-  test('nothing of the stage is left, nor in what is started before the call', async () => {
+  test('nothing of the handoff is left, nor in what is started before the call', async () => {
     const { reports } = await run(
       `
       import { execFileSync } from 'node:child_process';
       ${SUPERVISE}
       listen('unused', { port: 0 });
-      const look = () => [process.env.DOUBLEFORK_STAGE ?? ''].concat(
-        execFileSync('/bin/sh', ['-c', 'echo $DOUBLEFORK_STAGE; ls /proc/self/fd'], {
+      const look = () => [process.env.DOUBLEFORK_HANDOFF ?? ''].concat(
+        execFileSync('/bin/sh', ['-c', 'echo $DOUBLEFORK_HANDOFF; ls /proc/self/fd'], {
           encoding: 'utf8',
         }).split('\\n').slice(0, -1));
       const before = look();

@@ -10,7 +10,7 @@ import { constants as os } from 'node:os';
 import { addon, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';
-import { cameWithStage } from './stage.js';
+import { wasHandedOver } from './handoff.js';
 
 /** libuv marks these whether they are open or not, and goes on until one is not. */
 const MARKED = 16;
@@ -35,7 +35,7 @@ function marked(open: readonly OpenDescriptor[]): Map<number, string> {
     if (fd > next) break;
     if (fd === next) next++;
     // Both ends of a pipe are here: libuv's way to wake itself up.
-    if (cameWithStage(fd)) continue;
+    if (wasHandedOver(fd)) continue;
     const other = pipes.get(object);
     if (other !== undefined) {
       found.delete(other);

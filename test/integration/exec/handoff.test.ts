@@ -13,19 +13,19 @@ const env = { DOUBLEFORK_ENGINE: 'exec' };
 function forged(value: string, source: string) {
   return launch(
     'bash',
-    ['-c', `DOUBLEFORK_STAGE=${value} exec "$@"`, 'bash', node, ...inline(source)],
+    ['-c', `DOUBLEFORK_HANDOFF=${value} exec "$@"`, 'bash', node, ...inline(source)],
     { env },
   );
 }
 
-describe('stage', () => {
+describe('handoff', () => {
   test('nothing of it is left in the daemon, nor in what is started before the call', async () => {
     const { code, reports } = await run(
       `
         import { execFileSync } from 'node:child_process';
         const look = () => ({
-          own: process.env.DOUBLEFORK_STAGE,
-          child: execFileSync('/bin/sh', ['-c', 'echo $DOUBLEFORK_STAGE; ls /proc/self/fd'], {
+          own: process.env.DOUBLEFORK_HANDOFF,
+          child: execFileSync('/bin/sh', ['-c', 'echo $DOUBLEFORK_HANDOFF; ls /proc/self/fd'], {
             encoding: 'utf8',
           }).split('\\n').slice(0, -1),
         });
@@ -46,7 +46,7 @@ describe('stage', () => {
   });
 
   const rest = (stdin: string) =>
-    `'{"stdio":[${stdin},null,null],"pidfile":null,"listeners":{},"steps":[{"call":"daemonize"}]}'`;
+    `'{"stdio":[${stdin},null,null],"pidfile":null,"listeners":{},"calls":[{"call":"daemonize"}]}'`;
   const told = rest('null');
   const inode = '"$(stat -Lc %i /proc/self/fd/3)"';
   test.each([
@@ -56,17 +56,17 @@ describe('stage', () => {
     ['a descriptor that is no pipe', `"$(stat -Lc %i /etc/passwd)":9:${told}:$$ 9</etc/passwd`],
     ['a pipe with another inode', `1:3:${told}:$$`],
     ['the id of another process', `${inode}:3:${told}:1`],
-    ['the right pipe and id, and nonsense', `${inode}:3:'{"steps":7}':$$`],
+    ['the right pipe and id, and nonsense', `${inode}:3:'{"calls":7}':$$`],
     ['a closed descriptor to take over', `${inode}:3:${rest('{"fd":99}')}:$$`],
   ])('a forged variable is ignored: %s', async (_, value) => {
     const { code, reports, pid } = await forged(
       value,
-      `daemonize({ keepFds: [3] }); report({ pid: process.pid, stage: process.env.DOUBLEFORK_STAGE });`,
+      `daemonize({ keepFds: [3] }); report({ pid: process.pid, handoff: process.env.DOUBLEFORK_HANDOFF });`,
     ).ended;
     expect(code).toBe(0);
     expect(reports).toHaveLength(1);
     expect(reports[0].pid).not.toBe(pid);
-    expect(reports[0].stage).toBeUndefined();
+    expect(reports[0].handoff).toBeUndefined();
   });
 
   test('each of a family gets its own daemon: a launcher, its children, the daemon of a daemon', async () => {

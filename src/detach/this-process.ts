@@ -3,11 +3,14 @@
 import { shared } from '../posix/shared.js';
 import type { Daemon } from './daemon.js';
 
-interface Role {
-  /** This process, if it is a daemon: supervise() speaks for it. */
+interface ThisProcess {
+  /** If it is a daemon: supervise() speaks for it. */
   daemon: Daemon | undefined;
   /** Whether supervise() has forked it: a daemon of its own would be out of its supervisor's sight. */
   isWorker: boolean;
 }
 
-export const role = shared<Role>('role', () => ({ daemon: undefined, isWorker: false }));
+export const thisProcess = shared<ThisProcess>('this-process', () => ({
+  daemon: undefined,
+  isWorker: false,
+}));

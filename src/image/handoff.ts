@@ -1,0 +1,145 @@
+// What a new image of the program is given by the process that starts it: descriptors that it
+// inherits, and one variable in its environment that says what they are. It reads
+// `inode:readyFd:{...}:pid`, see Description. The inode is that of the pipe `readyFd`, and pid the one
+// process that is meant: in any other one, such as a child of it, the variable means nothing.
+
+import { fstatSync } from 'node:fs';
+import { setCloseOnExec } from '../posix/descriptor.js';
+import { shared } from '../posix/shared.js';
+
+export const VARIABLE = 'DOUBLEFORK_HANDOFF';
+
+/** A descriptor, and whether its file was created for the new image. */
+export interface HandedOver {
+  fd: number;
+  created: boolean;
+}
+
+/** A call that has returned, and as what. */
+export type Call =
+  | { call: 'daemonize'; detached: boolean }
+  | { call: 'supervise'; id: number; generation: number; restarts: number };
+
+/** What is handed over to the call that has made the new image. */
+export interface Handoff {
+  /** The pipe on which the launcher, or the supervisor, waits to hear that the image is ready. */
+  readyFd: number;
+  /** What to put onto fd 0-2; null: leave it. */
+  stdio: readonly (HandedOver | null)[];
+  /** The locked pidfile, if there is one. */
+  pidfile: HandedOver | null;
+}
+
+/** The part of the variable that is JSON. */
+interface Description extends Omit<Handoff, 'readyFd'> {
+  /** By name, the sockets of listen(). */
+  listeners: Record<string, number>;
+  /** What had returned where the image was made, and at the end the call that made it: see replay.ts. */
+  calls: Call[];
+}
+
+interface Received {
+  handoff: Handoff | undefined;
+  calls: Call[];
+  /** What one copy of this module has taken is gone for the others. */
+  listeners: Map<string, number>;
+  descriptors: ReadonlySet<number>;
+}
+
+/** What this image was given. */
+const received = shared('handoff', () => decode(process.env[VARIABLE]) ?? nothing());
+
+// At once, not when a call comes: nothing of it may reach what the program starts before.
+delete process.env[VARIABLE];
+
+function nothing(): Received {
+  return { handoff: undefined, calls: [], listeners: new Map(), descriptors: new Set() };
+}
+
+/** @returns undefined unless it was written for this process */
+function decode(variable: string | undefined): Received | undefined {
+  const match = /^(\d+):(\d+):(.*):(\d+)$/s.exec(variable ?? '');
+  if (match === null) return undefined;
+  const [inode, readyFd, pid] = [match[1], match[2], match[4]].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  if (pid !== process.pid || !isPipe(readyFd, inode)) return undefined;
+  const description = parse(match[3]!);
+  if (description === undefined) return undefined;
+  const { stdio, pidfile, listeners, calls } = description;
+  const descriptors = new Set([readyFd, ...descriptorsOf(description)]);
+  for (const fd of descriptors) setCloseOnExec(fd, true);
+  return {
+    handoff: { readyFd, stdio, pidfile },
+    calls,
+    listeners: new Map(Object.entries(listeners)),
+    descriptors,
+  };
+}
+
+/** @returns undefined if somebody else has written it */
+function parse(json: string): Description | undefined {
+  try {
+    const description = JSON.parse(json) as Description;
+    const { calls } = description;
+    const known = calls.every(({ call }) => call === 'daemonize' || call === 'supervise');
+    for (const fd of descriptorsOf(description)) fstatSync(fd);
+    return known && calls.length > 0 ? description : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function descriptorsOf({ stdio, pidfile, listeners }: Omit<Description, 'calls'>): number[] {
+  const handedOver = [...stdio, pidfile].flatMap((it) => it?.fd ?? []);
+  return [...handedOver, ...Object.values(listeners)];
+}
+
+function isPipe(fd: number, inode: number): boolean {
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFIFO() && stat.ino === inode;
+  } catch {
+    // Not open, or not a number that could be.
+    return false;
+  }
+}
+
+/**
+ * Describes what a new image is given.
+ * @returns the part of the variable that is known before there is a new process, and the descriptors
+ * that it speaks of
+ */
+export function encodeHandoff(given: {
+  calls: readonly Call[];
+  stdio: readonly (HandedOver | undefined)[];
+  pidfile?: HandedOver | undefined;
+  listeners: readonly { name: string; fd: number }[];
+}): { text: string; descriptors: number[] } {
+  const description: Description = {
+    stdio: given.stdio.map((it) => it ?? null),
+    pidfile: given.pidfile ?? null,
+    listeners: Object.fromEntries(given.listeners.map(({ name, fd }) => [name, fd])),
+    calls: [...given.calls],
+  };
+  return { text: JSON.stringify(description), descriptors: descriptorsOf(description) };
+}
+
+/** The calls that this image is to come to, and what was handed over to the last of them. */
+export function receivedCalls(): { calls: readonly Call[]; handoff: Handoff | undefined } {
+  return received;
+}
+
+/** The inherited socket of this name, once. */
+export function takeListener(name: string): number | undefined {
+  const fd = received.listeners.get(name);
+  received.listeners.delete(name);
+  return fd;
+}
+
+/** Whether a descriptor was handed over: for a purpose, unlike others that were inherited. */
+export function wasHandedOver(fd: number): boolean {
+  return received.descriptors.has(fd);
+}

@@ -1,0 +1,58 @@
+// How a new image comes to where the process that made it was: it runs the program from its start, and
+// each call of daemonize() and supervise() that had returned there returns at once, as it did there.
+// The last one, which made the image, returns with what was handed over to it. There is no counting of
+// generations: what is replayed is what was recorded.
+
+import { shared } from '../posix/shared.js';
+import { type Call, type Handoff, receivedCalls } from './handoff.js';
+
+type CallOf<C extends Call['call']> = Extract<Call, { call: C }>;
+
+interface Replay {
+  /** The process that replays; a fork of it does not. */
+  pid: number;
+  /** The calls that have returned in this process. */
+  recorded: Call[];
+  /** Those that are still to be replayed. */
+  ahead: Call[];
+}
+
+const replay = shared<Replay>('replay', () => ({
+  pid: process.pid,
+  recorded: [],
+  ahead: [...receivedCalls().calls],
+}));
+
+/** Whether this image is still on its way: what must happen once, before the calls, is done. */
+export function isReplaying(): boolean {
+  return replay.pid === process.pid && replay.ahead.length > 0;
+}
+
+/** Records that a call has returned, and that this process is what that says. */
+export function recordCall(call: Call): void {
+  replay.recorded.push(call);
+}
+
+/** The calls that a new image must come to, the last of which is to return as given. */
+export function callsUpTo(last: Call): readonly Call[] {
+  return [...replay.recorded, last];
+}
+
+/**
+ * What a call is to return as in this image; undefined: it is not replayed, but happens. The one that
+ * has made the image comes with the handoff.
+ * @throws ERR_INVALID_STATE if the program has come to another call than the one that was recorded
+ */
+export function nextReplayedCall<C extends Call['call']>(
+  name: C,
+): { call: CallOf<C>; handoff: Handoff | undefined } | undefined {
+  const call = isReplaying() ? replay.ahead.shift() : undefined;
+  if (call === undefined) return undefined;
+  if (call.call !== name) {
+    const why = `${call.call}() comes first: with the exec engine a program must make the same calls in the same order each time`;
+    throw Object.assign(new Error(`${name}() cannot go on: ${why}`), { code: 'ERR_INVALID_STATE' });
+  }
+  recordCall(call);
+  const handoff = replay.ahead.length === 0 ? receivedCalls().handoff : undefined;
+  return { call: call as CallOf<C>, handoff };
+}
