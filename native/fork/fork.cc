@@ -22,6 +22,7 @@
 #include "fork/pipe.h"
 #include "fork/revive.h"
 #include "fork/separate.h"
+#include "fork/stop_signal.h"
 #include "syscalls/report.h"
 
 namespace doublefork {

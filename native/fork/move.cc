@@ -39,6 +39,7 @@
 #include "fork/revive.h"
 #include "fork/rings.h"
 #include "fork/separate.h"
+#include "fork/stop_signal.h"
 
 namespace doublefork {
 namespace {
@@ -214,9 +215,7 @@ bool Departure::Confine() {
   Failure failure;
   if (!request_.confinement.Apply(failure)) return reason_.Set(failure);
   if (request_.confinement.nice()) {
-    for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-      thread->nice = *request_.confinement.nice();
-    }
+    for (Thread& thread : FrozenThreads()) thread.nice = *request_.confinement.nice();
   }
   return true;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -10,7 +9,8 @@
 #include <atomic>
 
 #include "fork/arch.h"
-#include "fork/freeze.h"
+#include "fork/futex.h"
+#include "fork/threads.h"
 
 // Exported by glibc 2.35 and later; absent from older ones, which register no such area.
 extern "C" {
@@ -67,7 +67,7 @@ int Continue(void* argument) {
   const siginfo_t* const info = thread.info;
   const ucontext_t* const context = thread.context;
   while (gate.load() == 0) {
-    arch::Syscall(SYS_futex, reinterpret_cast<long>(&gate), FUTEX_WAIT_PRIVATE, 0, 0);
+    FutexWait(gate, 0);
   }
   // Not before: in a move (move.cc) the memory has been another thread's until now.
   arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(thread.robust_list),
@@ -100,22 +100,21 @@ bool CreateThreads(Reason& reason) {
   constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
   gate.store(0);
-  for (Thread* thread = FrozenBegin(); thread != FrozenEnd(); ++thread) {
-    if (thread->state.load() != Thread::kFrozen) continue;
+  for (Thread& thread : FrozenThreads()) {
     BeginReading();
     // Nobody waits for the thread to run: it comes up beside the rest of the fork, and whoever
     // needs it finds it asleep or awake, as ever.
-    const int tid = clone(Continue, thread->stack, kFlags, thread, thread->tid_address,
-                          thread->thread_pointer, thread->tid_address);
+    const int tid = clone(Continue, thread.stack, kFlags, &thread, thread.tid_address,
+                          thread.thread_pointer, thread.tid_address);
     if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
-    thread->new_tid = tid;
+    thread.new_tid = tid;
   }
   return true;
 }
 
 void OpenGate() {
   gate.store(1);
-  arch::Syscall(SYS_futex, reinterpret_cast<long>(&gate), FUTEX_WAKE_PRIVATE, INT_MAX);
+  FutexWake(gate, INT_MAX);
 }
 
 }  // namespace doublefork

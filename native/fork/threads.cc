@@ -1,0 +1,138 @@
+#include "fork/threads.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "fork/arch.h"
+#include "fork/futex.h"
+#include "fork/proc.h"
+
+namespace doublefork {
+
+ThreadList threads;
+
+namespace {
+
+long tid_offset = 0;
+
+std::atomic<int> unread{0};  // futex: how many entries revived threads have still to read
+
+void ReadName(int folder, pid_t tid, char (&name)[16]) {
+  const proc::Text<32> path("", tid, "/comm");
+  const long length = proc::ReadFile(path.get(), name, sizeof name, folder);
+  name[length > 0 && name[length - 1] == '\n' ? length - 1 : length < 0 ? 0 : length] = '\0';
+}
+
+// The list of threads in /proc does not tell: while one ends the kernel passes over another that
+// lives (about once in 2000 times when several end).
+bool HasEnded(pid_t process, pid_t tid) {
+  return arch::Syscall(SYS_tgkill, process, tid, 0) == -ESRCH;
+}
+
+}  // namespace
+
+bool ThreadList::MakeRoom() {
+  size_t count = 0;
+  proc::ForEachNumber("/proc/self/task", [&](int, int) {
+    ++count;
+    return 0;
+  });
+  const size_t wanted = count * 2 + 64;
+  if (capacity_ < wanted) {
+    const size_t bytes = (wanted * sizeof(Thread) + 4095) & ~size_t{4095};
+    const long address = arch::Syscall(SYS_mmap, 0, static_cast<long>(bytes),
+                                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address < 0) return false;
+    Clear();
+    threads_ = reinterpret_cast<Thread*>(address);
+    capacity_ = bytes / sizeof(Thread);
+  }
+  Clear();
+  return true;
+}
+
+int ThreadList::Update(int (*signal)(Thread& thread)) {
+  const pid_t process = static_cast<pid_t>(arch::Syscall(SYS_getpid));
+  const pid_t self = static_cast<pid_t>(arch::Syscall(SYS_gettid));
+  const size_t known = size_.load();
+  int changes = 0;
+  const int error = proc::ForEachNumber("/proc/self/task", [&](int tid, int folder) {
+    if (tid == self) return 0;
+    for (Thread& thread : *this) {
+      const int state = thread.state.load();
+      if (thread.tid != tid || state == Thread::kGone) continue;
+      if (state != Thread::kRunning) return 0;
+      ++changes;
+      return signal(thread);
+    }
+    char name[sizeof Thread::name];
+    ReadName(folder, tid, name);
+    // io_uring's workers are listed as threads, but are the kernel's own and run no handler.
+    if (proc::StartsWith(name, "iou-")) return 0;
+    const size_t size = size_.load();
+    if (size == capacity_) return -EAGAIN;
+    Thread& thread = threads_[size];
+    thread.tid = tid;
+    thread.state.store(Thread::kRunning);
+    thread.kept = false;
+    memcpy(thread.name, name, sizeof name);
+    size_.store(size + 1, std::memory_order_release);
+    ++changes;
+    return signal(thread);
+  });
+  if (error < 0) return error;
+  for (size_t i = 0; i < known; ++i) {
+    Thread& thread = threads_[i];
+    if (thread.state.load() == Thread::kGone || !HasEnded(process, thread.tid)) continue;
+    thread.state.store(Thread::kGone);
+    ++changes;
+  }
+  return changes;
+}
+
+// PR_GET_TID_ADDRESS needs a kernel with checkpoint support, and user-mode emulation answers it for
+// itself, so its word is checked and the control block searched otherwise.
+bool FindTidAddress(int*& address) {
+  char* const pointer = arch::ThreadPointer();
+  const int tid = static_cast<int>(arch::Syscall(SYS_gettid));
+  if (tid_offset != 0) {
+    address = TidAddress(pointer);
+    if (*address == tid) return true;
+  }
+  int* told = nullptr;
+  arch::Syscall(SYS_prctl, PR_GET_TID_ADDRESS, reinterpret_cast<long>(&told));
+  const long distance = reinterpret_cast<char*>(told) - pointer;
+  if (told != nullptr && distance >= arch::kControlBlockFirst &&
+      distance < arch::kControlBlockLast && *told == tid) {
+    address = told;
+    tid_offset = distance;
+    return true;
+  }
+  for (long at = arch::kControlBlockFirst; at < arch::kControlBlockLast; at += sizeof(int)) {
+    if (*reinterpret_cast<int*>(pointer + at) != tid) continue;
+    address = reinterpret_cast<int*>(pointer + at);
+    tid_offset = at;
+    return true;
+  }
+  return false;
+}
+
+int* TidAddress(char* thread_pointer) {
+  return reinterpret_cast<int*>(thread_pointer + tid_offset);
+}
+
+void BeginReading() { unread.fetch_add(1); }
+
+void FinishReading() {
+  unread.fetch_sub(1);
+  FutexWake(unread);
+}
+
+void AwaitReaders() {
+  for (int left = unread.load(); left > 0; left = unread.load()) FutexWait(unread, left);
+}
+
+void ForgetReaders() { unread.store(0); }
+
+}  // namespace doublefork

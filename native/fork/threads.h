@@ -1,0 +1,111 @@
+// The list of the other threads of the process, and what is known of each.
+#ifndef DOUBLEFORK_FORK_THREADS_H_
+#define DOUBLEFORK_FORK_THREADS_H_
+
+#include <sched.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cstddef>
+
+namespace doublefork {
+
+// Everything that a copy of a thread needs, recorded by the thread itself in the handler that froze
+// it, on its own stack.
+struct Thread {
+  enum State : int { kRunning, kSignalled, kAnswering, kFrozen, kGone };
+
+  pid_t tid;
+  pid_t new_tid;  // of the thread that CreateThreads() has made of it
+  std::atomic<int> state;
+  // Moves on when the thread may leave the handler. It never goes back: a thread that is slow to
+  // leave must not mistake a later freeze for its own.
+  std::atomic<int> ticket;
+  bool kept;  // frozen for good
+  // futex: the kernel clears it when the thread that was dismissed is off its stack.
+  std::atomic<int> alive;
+
+  const siginfo_t* info;
+  const ucontext_t* context;
+  char* stack;  // below which nothing is in use, not even while the thread waits in the handler
+  char* thread_pointer;
+  int* tid_address;
+  void* robust_list;
+  size_t robust_list_size;
+  int nice;
+  char name[16];
+  long affinity_size;  // bytes, as the kernel filled them
+  unsigned long affinity[128 / sizeof(unsigned long)];
+
+  bool IsFrozen() const { return state.load() == kFrozen; }
+  // Signalled, and not yet in the handler.
+  bool OwesAnswer() const {
+    const int now = state.load();
+    return now == kSignalled || now == kAnswering;
+  }
+};
+
+// One for the life of the process, reachable from a signal handler. Its memory is never given back:
+// a thread may be on its way out of the handler long after the thaw.
+class ThreadList {
+ public:
+  Thread* begin() { return threads_; }
+  Thread* end() { return threads_ + size_.load(std::memory_order_acquire); }
+
+  void Clear() { size_.store(0); }
+  // Room for more threads than there are now, in an empty list. False: the kernel has no memory.
+  bool MakeRoom();
+  // Brings the list up to date with the kernel's and calls `signal` for each thread that runs. How
+  // many have come or ended since the last time, or -errno; -EAGAIN: there is no room for more.
+  int Update(int (*signal)(Thread& thread));
+
+ private:
+  Thread* threads_ = nullptr;
+  size_t capacity_ = 0;
+  std::atomic<size_t> size_{0};
+};
+
+extern ThreadList threads;
+
+// Those of them that are frozen now: for (Thread& thread : FrozenThreads()).
+class FrozenThreads {
+ public:
+  class Iterator {
+   public:
+    Iterator(Thread* at, Thread* end) : at_(at), end_(end) { Skip(); }
+    Thread& operator*() const { return *at_; }
+    bool operator!=(const Iterator& other) const { return at_ != other.at_; }
+    void operator++() {
+      ++at_;
+      Skip();
+    }
+
+   private:
+    void Skip() {
+      while (at_ != end_ && !at_->IsFrozen()) ++at_;
+    }
+    Thread* at_;
+    Thread* end_;
+  };
+
+  Iterator begin() const { return {threads.begin(), threads.end()}; }
+  Iterator end() const { return {threads.end(), threads.end()}; }
+};
+
+// Where libc and the kernel keep a thread's id, as a distance from its thread pointer: the same for
+// every thread of one libc. Found once; false if it cannot be.
+bool FindTidAddress(int*& address);
+int* TidAddress(char* thread_pointer);
+
+// Around the time in which a revived thread still needs its entry: the list is not used again
+// before.
+void BeginReading();
+void FinishReading();
+void AwaitReaders();
+// There are none: those that were to read are gone.
+void ForgetReaders();
+
+}  // namespace doublefork
+
+#endif  // DOUBLEFORK_FORK_THREADS_H_
