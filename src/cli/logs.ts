@@ -24,7 +24,8 @@ export function declare(command: Command): void {
 }
 
 function count(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a number of lines.');
+  if (!/^(0|[1-9]\d{0,8})$/.test(text))
+    throw new InvalidArgumentError('It must be a number of lines.');
   return Number(text);
 }
 

@@ -19,7 +19,7 @@ async function scale(
   command: Command,
 ): Promise<void> {
   const number = words.at(-1);
-  if (number === undefined || !/^\d{1,9}$/.test(number)) {
+  if (number === undefined || !/^(0|[1-9]\d{0,8})$/.test(number)) {
     command.error('error: how many workers? Their number comes last');
   }
   const workers = Number(number);

@@ -3,8 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError, checkApp, checkKeys } from '../config/app.js';
+import { checkApp, checkKeys } from '../config/app.js';
 import { readConfig } from '../config/file.js';
+import { ConfigError } from '../config/value.js';
 import type { App } from '../control/app.js';
 import { startApp } from '../control/start.js';
 import { fork, forkSupport } from '../posix/fork.js';
@@ -130,7 +131,7 @@ function asOption(error: unknown, command: Command): unknown {
   if (!(error instanceof ConfigError) || error.path.length === 0) return error;
   const [key, ...rest] = error.path;
   const option = [key === 'limits' ? '--limit' : `--${key}`, ...rest].join(' ');
-  return command.error(`error: ${option} ${error.message}`);
+  return command.error(`error: ${error.about(option)}`);
 }
 
 /** Starts it, and says so. Comes back only in the daemon, or to show the progress of a long start. */

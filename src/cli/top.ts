@@ -35,7 +35,7 @@ CPU is that since the table before, in the first one since the start of the work
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && value >= 0.1 && value <= 86_400) return value;
+  if (/^(0|[1-9]\d*)(\.\d+)?$/.test(text) && value >= 0.1 && value <= 86_400) return value;
   throw new InvalidArgumentError('It must be a number of seconds from 0.1 to 86400.');
 }
 

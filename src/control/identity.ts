@@ -19,7 +19,7 @@ export type Identity = ReturnType<typeof resolveIdentity>;
 /** @throws ENOENT for a user or group that there is not; EPERM if only root could change to it */
 export function findIdentity(user: string | undefined, group: string | undefined): Identity {
   const number = (word: string | undefined) =>
-    word !== undefined && /^\d+$/.test(word) ? Number(word) : word;
+    word !== undefined && /^(0|[1-9]\d*)$/.test(word) ? Number(word) : word;
   const [uid, gid] = [number(user), number(group)];
   const identity = resolveIdentity(
     identityPlan(

@@ -26,7 +26,8 @@ export function parseSchedule(text: string): Step[] {
 }
 
 function isSeconds(word: string): boolean {
-  return /^\d+(\.\d+)?$/.test(word);
+  // 010 may be meant as 8.
+  return /^(0|[1-9]\d*)(\.\d+)?$/.test(word);
 }
 
 function parseStep(word: string, text: string): Step {

@@ -20,7 +20,7 @@ export function signalOf(word: string | number, commands: Commands = {}): NodeJS
   if (typeof word === 'number') return signalNumber(word);
   const command = { ...COMMANDS, ...commands }[word];
   if (command !== undefined) return command;
-  if (/^\d+$/.test(word)) return signalNumber(Number(word));
+  if (/^[1-9]\d*$/.test(word)) return signalNumber(Number(word));
   const name = word.toUpperCase();
   const signal = (name.startsWith('SIG') ? name : `SIG${name}`) as NodeJS.Signals;
   signalNumber(signal);

@@ -12,19 +12,26 @@ export interface Limit {
   hard: LimitValue;
 }
 
+const fullName = (name: string) =>
+  `RLIMIT_${String(name)
+    .toUpperCase()
+    .replace(/^RLIMIT_/, '')}`;
+
+/** The resources of this system, by their short names: 'nofile'. */
+export const resourceNames = (): string[] =>
+  Object.keys(addon.resources).map((name) => name.replace('RLIMIT_', '').toLowerCase());
+
+export const isResource = (name: string): boolean => addon.resources[fullName(name)] !== undefined;
+
 /**
  * The number of a resource.
  * @param name 'RLIMIT_NOFILE', or 'nofile' for short
  * @throws ERR_OUT_OF_RANGE for one that this system does not have
  */
 export function resourceNumber(name: string, argument = 'resource'): number {
-  const { resources } = addon;
-  const known = Object.keys(resources);
-  const full = `RLIMIT_${String(name)
-    .toUpperCase()
-    .replace(/^RLIMIT_/, '')}`;
-  const number = resources[full];
-  if (number === undefined) throw outOfRange(argument, `one of ${known.join(', ')}`, name);
+  const number = addon.resources[fullName(name)];
+  if (number === undefined)
+    throw outOfRange(argument, `one of ${resourceNames().join(', ')}`, name);
   return number;
 }
 

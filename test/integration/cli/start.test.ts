@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -367,6 +368,12 @@ test('the wrong words exit with 2', async () => {
     ['start', '--'],
     ['start', '--env', 'X', '--', 'x'],
     ['start', '--umask', '999', '--', 'x'],
+    ['start', '--timeout', '010', '--', 'x'],
+    ['start', '--settle', '0x10', '--', 'x'],
+    ['start', '--limit', 'nofile=', '--', 'x'],
+    ['logs', '-n', '010'],
+    ['scale', 'it', '02'],
+    ['top', '--interval', '01'],
     ['start', '--limit', 'patience=1', '--', 'x'],
     ['start', '--name', 'a/b', '--', 'x'],
     ['start', '--stop', 'TERM/x', '--', 'x'],
@@ -393,21 +400,44 @@ test('a config file without apps has nothing to start', async () => {
   }
 });
 
+test('a umask without quotes, of which others would make another one, starts nothing', async () => {
+  const place = new Place();
+  const config = (umask: string) =>
+    writeFileSync(
+      join(place.folder, 'doublefork.config.yaml'),
+      `name: it\nprogram: sh\nargs: [-c, 'umask; exec sleep 50']\numask: ${umask}\n`,
+    );
+  config('077');
+  expect(await place.run('start')).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: `doublefork: doublefork.config.yaml:4: umask must be octal, from 000 to 777, in quotes: write "077", not 077\n  4 | umask: 077\n`,
+  });
+  expect(existsSync(place.logs)).toBe(false);
+  config('"077"');
+  expect((await place.run('start')).code).toBe(0);
+  const log = join(place.logs, 'it.log');
+  await until(() => readFileSync(log, 'utf8') !== '', 'the log');
+  expect(readFileSync(log, 'utf8')).toBe('0077\n');
+  expect(statSync(log).mode & 0o777).toBe(0o600);
+  await place.run('stop', 'it');
+});
+
 test('a limit that cannot be is told by the option, and by the key of the config file', async () => {
   const place = new Place();
   const start = async (...words: string[]) => (await place.run('start', ...words)).stderr;
   expect(await start('--limit', 'patience=1', '--', 'x')).toMatch(
-    /^doublefork: --limit patience must be one of RLIMIT_CORE, .*, not patience\n/,
+    /^doublefork: --limit patience is no limit here; there are core, .*\n/,
   );
   expect(await start('--limit', 'core=2:1', '--', 'x')).toMatch(
-    /^doublefork: --limit core must be at most that of the hard limit, not 2\n/,
+    /^doublefork: --limit core must be soft at most hard, not "2:1"\n/,
   );
   writeFileSync(
     join(place.folder, 'doublefork.config.json'),
     JSON.stringify({ program: 'x', limits: { core: { soft: 'some' } } }),
   );
   expect(await start()).toMatch(
-    /^doublefork: doublefork.config.json:1: limits.core must be of type number, not type string\n/,
+    /^doublefork: doublefork.config.json:1: limits.core must be a whole number or "infinity", not "some"\n/,
   );
 });
 
