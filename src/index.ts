@@ -25,6 +25,7 @@ export { Pidfile } from './pidfile/pidfile.js';
 export type { Identity } from './pidfile/process.js';
 export type { ForkOptions } from './posix/fork.js';
 export { fork, forkSupport } from './posix/fork.js';
+export { type ForkHooks, type NewProcess, onFork } from './posix/fork-hooks.js';
 export { supervise } from './supervise/index.js';
 export type { SuperviseOptions } from './supervise/options.js';
 export type { Worker } from './supervise/worker.js';

@@ -10,6 +10,7 @@ import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { refuseChildren } from '../posix/fork.js';
+import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
@@ -88,7 +89,7 @@ function inBackground(plan: Plan): Daemon {
     throw error;
   }
   // From here on this is the daemon.
-  return becomeDaemon(plan, files, { readyFd, kept, descriptors });
+  return becomeDaemon(plan, files, { readyFd, kept, descriptors, moved: true });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
@@ -107,6 +108,7 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
     readyFd: handoff.readyFd,
     kept: keptDescriptors(plan, process.pid),
     descriptors: openDescriptors(),
+    moved: false,
   });
 }
 
@@ -132,10 +134,12 @@ interface Inherited {
   /** What was inherited and is to stay, and all that is open. */
   kept: ReadonlySet<number>;
   descriptors: readonly OpenDescriptor[];
+  /** Whether the program itself was moved into this process, and not run again from its start. */
+  moved: boolean;
 }
 
-/** What is left to do in the new process. It is silent: the terminal is the launcher's. */
-function becomeDaemon(plan: Plan, files: Files, { readyFd, kept, descriptors }: Inherited): Daemon {
+function becomeDaemon(plan: Plan, files: Files, inherited: Inherited): Daemon {
+  const { readyFd, kept, descriptors, moved } = inherited;
   const { pidfile, redirection } = files;
   const readiness = new Readiness(readyFd);
   try {
@@ -145,6 +149,7 @@ function becomeDaemon(plan: Plan, files: Files, { readyFd, kept, descriptors }: 
     const own = [readyFd, pidfile?.fd ?? readyFd, ...addon.loopHandles().descriptors];
     closeInherited(descriptors, new Set([...own, ...kept]), terminals);
     resetSignals();
+    if (moved) runChildHooks({ moved });
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
     // Before the word: what the launcher leaves must be as it was.

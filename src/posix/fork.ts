@@ -1,8 +1,11 @@
 // fork() that keeps Node alive, and what JavaScript must be told in the child.
 
+import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { integer, outOfRange, posixError } from './errors.js';
+import { runChildHooks, runParentHooks } from './fork-hooks.js';
+import { tellWorkers } from './workers.js';
 
 /** Options of {@link fork}. */
 export interface ForkOptions {
@@ -27,7 +30,7 @@ const PARENTS: readonly string[] = ['running', 'frozen', 'alone'];
  * Copies the process, every thread included; the program goes on in both.
  *
  * Sockets, files and pipes are shared with the child, timers and pending work are in both. Child
- * processes stay the parent's.
+ * processes stay the parent's. The hooks of {@link onFork} run before it returns.
  * @returns 0 in the child, the child's process id in the parent
  * @throws ENOTSUP where it cannot work, with the reason; EBUSY if a thread does not come to rest in
  * time, naming it; EAGAIN, ENOMEM if the kernel refuses; ERR_NOT_MAIN_THREAD from a Worker. After an
@@ -35,6 +38,24 @@ const PARENTS: readonly string[] = ['running', 'frozen', 'alone'];
  * @see fork(2)
  */
 export function fork(options: ForkOptions = {}): number {
+  const pid = forkProcess(options);
+  if (pid === 0) prepareChild();
+  else if (options.parent !== 'frozen') runParentHooks({ pid });
+  return pid;
+}
+
+/** An exception would reach the caller, who takes it for a refusal, in two processes. */
+function prepareChild(): void {
+  try {
+    runChildHooks({ moved: false });
+  } catch (error) {
+    writeSync(2, `${process.getBuiltinModule('node:util').inspect(error)}\n`);
+    addon._exit(1);
+  }
+}
+
+/** {@link fork} without the hooks of onFork(): it is for the caller to run those. */
+export function forkProcess(options: ForkOptions): number {
   const { parent = 'running', timeoutMs = QUIESCE_TIMEOUT_MS } = options;
   const mode = PARENTS.indexOf(parent);
   if (mode < 0) throw outOfRange('options.parent', "'running', 'frozen' or 'alone'", parent);
@@ -101,11 +122,9 @@ export function refuseChildren(name: string): void {
 
 /** process.pid is cached; not writable, but configurable. */
 function tellProcessId(): void {
-  Object.defineProperty(process, 'pid', {
-    value: addon.getpid(),
-    enumerable: true,
-    configurable: true,
-  });
+  const value = addon.getpid();
+  Object.defineProperty(process, 'pid', { value, enumerable: true, configurable: true });
+  tellWorkers(value);
 }
 
 /** Not imported: it takes milliseconds to load, and many a program has no other use for it. */

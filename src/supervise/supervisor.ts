@@ -8,7 +8,8 @@ import { become } from '../detach/become.js';
 import { describe } from '../detach/readiness.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
-import { fork } from '../posix/fork.js';
+import { forkProcess } from '../posix/fork.js';
+import { runChildHooks } from '../posix/fork-hooks.js';
 import { pause } from '../posix/pause.js';
 import { _exit, PR_SET_PDEATHSIG, prctl, setpgid, type WaitResult } from '../posix/process.js';
 import { SIG_SETMASK, sigprocmask } from '../posix/signal.js';
@@ -428,7 +429,7 @@ export class Supervisor {
       group = this.#groups?.add();
       pid =
         this.#spawner === undefined
-          ? fork({ parent: 'alone' })
+          ? forkProcess({ parent: 'alone' })
           : this.#spawn(identity, link, group);
     } catch (error) {
       group?.close();
@@ -447,6 +448,7 @@ export class Supervisor {
         this.#becomeWorker(parent, reader, group);
         unblockSignals();
         if (this.#plan.exec !== undefined) runProgram(this.#plan.exec);
+        runChildHooks({ moved: false });
       } catch (error) {
         writer.error(describe(error));
         _exit(127);
