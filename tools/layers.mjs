@@ -37,7 +37,13 @@ const houses = [
   },
   {
     root: 'native',
-    layers: [['addon.cc'], ['exec', 'fork', 'supervise'], ['confine'], ['detach'], ['syscalls']],
+    layers: [
+      ['addon.cc'],
+      ['exec', 'fork', 'supervise'],
+      ['confine', 'detach', 'syscalls'],
+      // What several need: failure, message, pipe, system calls past libc.
+      ['base'],
+    ],
     files: /\.(cc|h)$/,
     imports: /^#include "([^"]+)"/gm,
     resolve: (path) => join('native', path),

@@ -57,7 +57,7 @@ constexpr const char* kUser = "another user needs root (CAP_SETUID)";
 
 // Notes the errno; the sentence is for those who lack a right.
 bool Fail(Failure& failure, const char* call, const char* without_right = nullptr) {
-  return failure.Set(errno, call, errno == EPERM || errno == EACCES ? without_right : nullptr);
+  return failure.SetCall(errno, call, errno == EPERM || errno == EACCES ? without_right : nullptr);
 }
 
 template <typename T>
@@ -149,9 +149,10 @@ bool Confinement::ApplyToThread(Failure& failure) const {
 bool Confinement::ApplyByLibc(Failure& failure) const {
 #ifdef __linux__
   if (capabilities_ || no_new_privileges_ || nice_) {
-    return failure.Set(ENOTSUP, "confine",
-                       "capabilities, noNewPrivileges and nice belong to each thread, and without "
-                       "the fork engine only a detached daemon can change them for all");
+    return failure.SetCall(
+        ENOTSUP, "confine",
+        "capabilities, noNewPrivileges and nice belong to each thread, and without "
+        "the fork engine only a detached daemon can change them for all");
   }
   if (!ApplyToProcess(failure)) return false;
   if (groups_ && setgroups(groups_->size(), groups_->data()) < 0) {
@@ -229,15 +230,15 @@ bool Confinement::IsIrrevocable(Failure& failure) const {
   const uint64_t kept = capabilities_.value_or(0);
   const bool privileged = uid_.value_or(geteuid()) == 0;
   if (uid_) {
-    if (!HasAllUids(*uid_)) return failure.Set(EPERM, "getresuid", "the user was not changed");
+    if (!HasAllUids(*uid_)) return failure.SetCall(EPERM, "getresuid", "the user was not changed");
     if (*uid_ != 0 && (kept & kSetUid) == 0 && SetEffectiveUid(0) == 0) {
-      return failure.Set(EPERM, "setresuid", "the process could become root again");
+      return failure.SetCall(EPERM, "setresuid", "the process could become root again");
     }
   }
   if (gid_) {
-    if (!HasAllGids(*gid_)) return failure.Set(EPERM, "getresgid", "the group was not changed");
+    if (!HasAllGids(*gid_)) return failure.SetCall(EPERM, "getresgid", "the group was not changed");
     if (*gid_ != 0 && !privileged && (kept & kSetGid) == 0 && SetEffectiveGid(0) == 0) {
-      return failure.Set(EPERM, "setresgid", "the process could have root's group again");
+      return failure.SetCall(EPERM, "setresgid", "the process could have root's group again");
     }
   }
   return true;

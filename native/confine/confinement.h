@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "detach/failure.h"
+#include "base/failure.h"
 
 namespace doublefork {
 

@@ -16,11 +16,11 @@
 #include <sys/prctl.h>
 #endif
 
-#include "detach/message.h"
+#include "base/clock.h"
+#include "base/flags.h"
+#include "base/message.h"
+#include "base/quiet.h"
 #include "detach/program.h"
-#include "detach/quiet.h"
-#include "syscalls/clock.h"
-#include "syscalls/flags.h"
 
 namespace doublefork {
 namespace {
@@ -162,26 +162,26 @@ void Launcher::CatchSignals() {
   for (int i = 0; i < kEndingSignalCount; ++i) CatchSignal(kEndingSignals[i], &old_actions_[i]);
 }
 
-Vigil Launcher::vigil() const {
-  Vigil vigil = {fds_[0], old_mask_};
+LauncherWait Launcher::wait() const {
+  LauncherWait wait = {fds_[0], old_mask_};
   // Every other handler is the program's, for its event loop, which no longer turns here.
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action;
     if (sigaction(number, nullptr, &action) < 0) continue;  // libc's own
     if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
-      sigaddset(&vigil.blocked, number);
+      sigaddset(&wait.blocked, number);
     }
   }
-  for (int number : kEndingSignals) sigdelset(&vigil.blocked, number);
-  return vigil;
+  for (int number : kEndingSignals) sigdelset(&wait.blocked, number);
+  return wait;
 }
 
 void Launcher::Await(pid_t daemon, int timeout_ms) {
   close(fds_[1]);
-  vigil().Await(daemon, timeout_ms);
+  wait().Await(daemon, timeout_ms);
 }
 
-void Vigil::Await(pid_t daemon, int timeout_ms) const {
+void LauncherWait::Await(pid_t daemon, int timeout_ms) const {
   waiting_thread = pthread_self();
   for (int number : kEndingSignals) CatchSignal(number, nullptr);
   // They come through inside ppoll() only: none falls between the check and the wait.

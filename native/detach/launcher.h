@@ -12,7 +12,7 @@ constexpr int kEndingSignalCount = 4;
 
 // What the launcher waits with. The memory may be the daemon's meanwhile (fork/move.h): this lies
 // on the launcher's own stack.
-struct Vigil {
+struct LauncherWait {
   int fd;            // where the daemon's word comes from
   sigset_t blocked;  // while it waits
 
@@ -49,7 +49,7 @@ class Launcher {
   void CatchSignals();
 
   // In the launcher, for its wait.
-  Vigil vigil() const;
+  LauncherWait wait() const;
 
   // Closes the daemon's end, and waits.
   [[noreturn]] void Await(pid_t daemon, int timeout_ms);

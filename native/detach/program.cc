@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "detach/message.h"
-#include "syscalls/clock.h"
+#include "base/clock.h"
+#include "base/message.h"
 
 namespace doublefork {
 namespace {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/refusal.h"
 #include "detach/launcher.h"
 #include "exec/exec.h"
 #include "exec/exports.h"
@@ -56,14 +57,6 @@ void FillEnvironment(Image& image, const std::string& variable, const std::strin
   if (!stage.empty()) image.with_pid.push_back(stage_name + stage + ":");
 }
 
-Napi::Value Refusal(Napi::Env env, const Failure& failure) {
-  Napi::Array triple = Napi::Array::New(env, 3);
-  triple.Set(0u, -failure.error);
-  triple.Set(1u, failure.what == nullptr ? "" : failure.what);
-  triple.Set(2u, failure.call);
-  return triple;
-}
-
 // The word's descriptor and the pipe's inode, so that a variable left over from elsewhere cannot
 // make the new image write into something else.
 std::string Stage(int word, const std::string& rest) {
@@ -96,7 +89,7 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   Failure failure;
   Launcher launcher;
   if (launcher.error() != 0) {
-    failure.Set(launcher.error(), "pipe");
+    failure.SetCall(launcher.error(), "pipe");
     return Refusal(info.Env(), failure);
   }
   launcher.CatchSignals();
@@ -118,7 +111,7 @@ Napi::Value SpawnBinding(const Napi::CallbackInfo& info) {
   Image image = ImageOf(info[0].As<Napi::Object>(), info[1].As<Napi::Number>());
   const pid_t pid = Spawn(image, info[2].As<Napi::Number>(), failure);
   if (failure.error == 0) return Napi::Number::New(info.Env(), pid);
-  Napi::Array refusal = Refusal(info.Env(), failure).As<Napi::Array>();
+  Napi::Array refusal = Refusal(info.Env(), failure);
   refusal.Set(3u, pid);
   return refusal;
 }

@@ -14,8 +14,8 @@
 #endif
 #include <unistd.h>
 
-#include "syscalls/flags.h"
-#include "syscalls/report.h"
+#include "base/pipe.h"
+#include "base/report.h"
 
 namespace doublefork {
 namespace {
@@ -26,50 +26,24 @@ constexpr int kNotRun = 127;
 // Digits of a process id, and the NUL behind them.
 constexpr size_t kPidRoom = 12;
 
-// What the new processes tell the launcher: who the daemon is, and what went wrong.
-struct Word {
+// What the new processes tell the one that makes them, on a pipe that execve closes: its end of
+// file says that the new image runs.
+struct Outcome {
   pid_t daemon = 0;
   Failure failure;
 };
 
-// Closed by execve: its end of file says that the new image runs.
-class Report {
- public:
-  explicit Report(Failure& failure) {
-    if (Pipe2(fds_, O_CLOEXEC) < 0) failure.Set(errno, "pipe");
+// From the child and what it forks, until all of them are gone.
+Outcome ReceiveOutcome(Pipe& pipe, pid_t child) {
+  pipe.CloseWriter();
+  AwaitReport(pipe.reader(), child);
+  Outcome all;
+  for (Outcome one; Receive(pipe.reader(), one);) {
+    if (one.daemon != 0) all.daemon = one.daemon;
+    if (one.failure.error != 0) all.failure = one.failure;
   }
-  ~Report() {
-    for (int fd : fds_) Close(fd);
-  }
-  Report(const Report&) = delete;
-  Report& operator=(const Report&) = delete;
-
-  void Send(const Word& word) {
-    // A pipe takes this little at once. Nobody is there to hear if it does not.
-    if (write(fds_[1], &word, sizeof word) < 0) return;
-  }
-  // From the child and what it forks, until all of them are gone.
-  void Receive(pid_t child, Word& all) {
-    Close(fds_[1]);
-    AwaitReport(fds_[0], child);
-    Word word;
-    for (;;) {
-      const ssize_t got = read(fds_[0], &word, sizeof word);
-      if (got < 0 && errno == EINTR) continue;
-      if (got != sizeof word) return;
-      if (word.daemon != 0) all.daemon = word.daemon;
-      if (word.failure.error != 0) all.failure = word.failure;
-    }
-  }
-
- private:
-  static void Close(int& fd) {
-    if (fd >= 0) close(fd);
-    fd = -1;
-  }
-
-  int fds_[2] = {-1, -1};
-};
+  return all;
+}
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
@@ -141,40 +115,40 @@ struct Vectors {
   std::vector<char*> pid_slots;
 };
 
-[[noreturn]] void RunImage(const Image& image, const Vectors& vectors, Report& report) {
+[[noreturn]] void RunImage(const Image& image, const Vectors& vectors, Pipe& pipe) {
   for (char* slot : vectors.pid_slots) WriteNumber(slot, getpid());
   ResetSignals();
   ArrangeDescriptors(image);
-  Word word;
+  Outcome outcome;
   if (!image.cwd.empty() && chdir(image.cwd.c_str()) < 0) {
-    word.failure.Set(errno, "chdir");
-  } else if (image.confinement.Apply(word.failure)) {
+    outcome.failure.SetCall(errno, "chdir");
+  } else if (image.confinement.Apply(outcome.failure)) {
     // A new root may have the same folder; if not, the new image starts at the root.
     if (image.confinement.changes_root() && chdir(image.cwd.c_str()) < 0) errno = 0;
     execve(image.path.c_str(), vectors.arguments.data(), vectors.environment.data());
-    word.failure.Set(errno, "execve");
+    outcome.failure.SetCall(errno, "execve");
   }
-  report.Send(word);
+  Send(pipe.writer(), outcome);
   _exit(kNotRun);
 }
 
-[[noreturn]] void RunIntermediate(const Image& image, const Vectors& vectors, Report& report) {
-  Word word;
+[[noreturn]] void RunIntermediate(const Image& image, const Vectors& vectors, Pipe& pipe) {
+  Outcome outcome;
   if (setsid() < 0) {
-    word.failure.Set(errno, "setsid");
-  } else if ((word.daemon = fork()) == 0) {
-    RunImage(image, vectors, report);
-  } else if (word.daemon < 0) {
-    word.daemon = 0;
-    word.failure.Set(errno, "fork");
+    outcome.failure.SetCall(errno, "setsid");
+  } else if ((outcome.daemon = fork()) == 0) {
+    RunImage(image, vectors, pipe);
+  } else if (outcome.daemon < 0) {
+    outcome.daemon = 0;
+    outcome.failure.SetCall(errno, "fork");
   }
-  report.Send(word);
+  Send(pipe.writer(), outcome);
   _exit(0);
 }
 
 // A worker must not outlive its supervisor, however that ends; execve keeps the wish.
 [[noreturn]] void RunWorker(pid_t supervisor, int procs, const Image& image, const Vectors& vectors,
-                            Report& report) {
+                            Pipe& pipe) {
   setpgid(0, 0);
 #ifdef __linux__
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -183,12 +157,12 @@ struct Vectors {
   if (getppid() != supervisor) _exit(1);
   // "0": whoever writes it.
   if (procs >= 0 && write(procs, "0", 1) < 0) {
-    Word word;
-    word.failure.Set(errno, "write", "the worker cannot enter its control group");
-    report.Send(word);
+    Outcome outcome;
+    outcome.failure.SetCall(errno, "write", "the worker cannot enter its control group");
+    Send(pipe.writer(), outcome);
     _exit(kNotRun);
   }
-  RunImage(image, vectors, report);
+  RunImage(image, vectors, pipe);
 }
 
 void Reap(pid_t pid) {
@@ -201,46 +175,49 @@ void Reap(pid_t pid) {
 pid_t Launch(Image& image, Failure& failure) {
 #ifdef __linux__
   if (syscall(SYS_gettid) != getpid()) {
-    failure.Set(EPERM, "fork", "only the main thread may start a daemon");
+    failure.SetCall(EPERM, "fork", "only the main thread may start a daemon");
     return -1;
   }
 #endif
   const Vectors vectors(image);
-  Report report(failure);
-  if (failure.error != 0) return -1;
-  const pid_t intermediate = fork();
-  if (intermediate < 0) {
-    failure.Set(errno, "fork");
+  Pipe pipe;
+  if (pipe.error() != 0) {
+    failure.SetCall(pipe.error(), "pipe");
     return -1;
   }
-  if (intermediate == 0) RunIntermediate(image, vectors, report);
-  Word word;
-  report.Receive(intermediate, word);
+  const pid_t intermediate = fork();
+  if (intermediate < 0) {
+    failure.SetCall(errno, "fork");
+    return -1;
+  }
+  if (intermediate == 0) RunIntermediate(image, vectors, pipe);
+  Outcome outcome = ReceiveOutcome(pipe, intermediate);
   Reap(intermediate);
-  if (word.failure.error == 0) {
-    if (word.daemon != 0) return word.daemon;
-    word.failure.Set(ECHILD, "fork", "the intermediate process was killed");
+  if (outcome.failure.error == 0) {
+    if (outcome.daemon != 0) return outcome.daemon;
+    outcome.failure.SetCall(ECHILD, "fork", "the intermediate process was killed");
   }
   // It is this process's child if this is a subreaper, and init's if not.
-  if (word.daemon != 0) Reap(word.daemon);
-  failure = word.failure;
+  if (outcome.daemon != 0) Reap(outcome.daemon);
+  failure = outcome.failure;
   return -1;
 }
 
 pid_t Spawn(Image& image, int procs, Failure& failure) {
   const Vectors vectors(image);
-  Report report(failure);
-  if (failure.error != 0) return -1;
+  Pipe pipe;
+  if (pipe.error() != 0) {
+    failure.SetCall(pipe.error(), "pipe");
+    return -1;
+  }
   const pid_t supervisor = getpid();
   const pid_t worker = fork();
   if (worker < 0) {
-    failure.Set(errno, "fork");
+    failure.SetCall(errno, "fork");
     return -1;
   }
-  if (worker == 0) RunWorker(supervisor, procs, image, vectors, report);
-  Word word;
-  report.Receive(worker, word);
-  failure = word.failure;
+  if (worker == 0) RunWorker(supervisor, procs, image, vectors, pipe);
+  failure = ReceiveOutcome(pipe, worker).failure;
   return worker;
 }
 

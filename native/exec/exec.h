@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/failure.h"
 #include "confine/confinement.h"
-#include "detach/failure.h"
 
 namespace doublefork {
 

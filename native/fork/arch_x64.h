@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "syscalls/raw.h"
+#include "base/raw.h"
 
 namespace doublefork::arch {
 

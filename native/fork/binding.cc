@@ -3,23 +3,15 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/message.h"
+#include "base/refusal.h"
 #include "detach/launcher.h"
-#include "detach/message.h"
 #include "fork/exports.h"
 #include "fork/fork.h"
 #include "fork/move.h"
 
 namespace doublefork {
 namespace {
-
-// A refusal is [errno, sentence, function]; JavaScript makes the error of it.
-Napi::Value Refusal(Napi::Env env, const Reason& reason) {
-  Napi::Array triple = Napi::Array::New(env, 3);
-  triple.Set(0u, -reason.error);
-  triple.Set(1u, reason.Sentence());
-  triple.Set(2u, reason.call == nullptr ? "fork" : reason.call);
-  return triple;
-}
 
 uv_loop_t* MainLoop(Napi::Env env) {
   uv_loop_t* loop = nullptr;
@@ -38,17 +30,17 @@ Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), pid);
 }
 
-class WaitingLauncher final : public Remainder {
+class WaitingLauncher final : public LauncherTask {
  public:
   WaitingLauncher(Launcher& launcher, int timeout_ms)
       : launcher_(launcher), timeout_ms_(timeout_ms) {}
 
-  [[noreturn]] void Run(pid_t daemon, LettingGo letting_go) override {
+  [[noreturn]] void Run(pid_t daemon, CloseDescriptors close_descriptors) override {
     launcher_.RestoreTerminal();
-    const Vigil vigil = launcher_.vigil();
+    const LauncherWait wait = launcher_.wait();
     const int timeout_ms = timeout_ms_;
-    letting_go.CloseAllBut(vigil.fd);
-    vigil.Await(daemon, timeout_ms);
+    close_descriptors.CloseAllBut(wait.fd);
+    wait.Await(daemon, timeout_ms);
   }
 
  private:
@@ -70,7 +62,7 @@ Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
   WaitingLauncher waiting(launcher, info[1].As<Napi::Number>().Int32Value());
   const MoveRequest request = {MainLoop(info.Env()), info[0].As<Napi::Number>().Int32Value(),
                                confinement, waiting};
-  if (Move(request, reason) < 0) return Refusal(info.Env(), reason);
+  if (MoveProcess(request, reason) < 0) return Refusal(info.Env(), reason);
   if (reason.error != 0) {
     // Without malloc: the other threads do not run.
     Message message;

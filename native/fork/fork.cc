@@ -16,14 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/pipe.h"
+#include "base/report.h"
 #include "fork/arch.h"
 #include "fork/freeze.h"
 #include "fork/heap.h"
-#include "fork/pipe.h"
 #include "fork/revive.h"
 #include "fork/separate.h"
 #include "fork/stop_signal.h"
-#include "syscalls/report.h"
 
 namespace doublefork {
 namespace {
@@ -36,14 +36,14 @@ long CloneProcess(int* tid_address) {
 }
 
 // The first steps of the new process.
-void ComeToLife(Freeze& freeze, KernelObjects& objects, HiddenHeap& heap, int report,
+void StartChild(Freeze& freeze, KernelObjects& objects, HiddenHeap& heap, int report,
                 Reason& reason, void* robust_list, size_t robust_list_size) {
   RegisterOwnThread(robust_list, robust_list_size);
   if (!objects.Separate(reason) || !CreateThreads(reason)) {
-    SendReason(report, reason);
+    Send(report, reason);
     arch::Syscall(SYS_exit_group, 1);
   }
-  SendReason(report, reason);
+  Send(report, reason);
   OpenGate();
   freeze.Forget();
   heap.Hide();
@@ -78,7 +78,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
 
   const long pid = CloneProcess(freeze.tid_address());
   if (pid == 0) {
-    ComeToLife(freeze, objects, heap, report.writer(), reason, robust_list, robust_list_size);
+    StartChild(freeze, objects, heap, report.writer(), reason, robust_list, robust_list_size);
     return 0;
   }
   if (pid < 0) {
@@ -88,7 +88,9 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
   heap.Hide();
   report.CloseWriter();
   AwaitReport(report.reader(), static_cast<pid_t>(pid));
-  ReceiveReason(report.reader(), reason);
+  if (!Receive(report.reader(), reason)) {
+    reason.Set(ECHILD, "the child was killed before it came to life");
+  }
   if (reason.error != 0) {
     arch::Syscall(SYS_wait4, pid, 0, 0, 0);
     return -1;
@@ -115,9 +117,14 @@ bool ConfineEverywhere(const Confinement& confinement, int timeout_ms, Reason& r
   const BlockedSignals blocked;
   Freeze freeze;
   if (!freeze.Stop(timeout_ms, reason)) return false;
-  if (!confinement.Apply(failure)) return reason.Set(failure);
+  if (!confinement.Apply(failure)) {
+    reason = failure;
+    return false;
+  }
   freeze.ThawAfter(act, &order);
-  return order.failed.load() == 0 || reason.Set(order.failure);
+  if (order.failed.load() == 0) return true;
+  reason = order.failure;
+  return false;
 }
 
 }  // namespace doublefork

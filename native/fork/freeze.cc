@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "fork/arch.h"
 #include "fork/futex.h"
 #include "fork/quiescence.h"
 #include "fork/stop_signal.h"
-#include "syscalls/clock.h"
 
 namespace doublefork {
 namespace {

@@ -31,10 +31,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/pipe.h"
 #include "fork/arch.h"
 #include "fork/fork.h"
 #include "fork/freeze.h"
-#include "fork/pipe.h"
 #include "fork/proc.h"
 #include "fork/revive.h"
 #include "fork/rings.h"
@@ -99,9 +99,9 @@ class SharedState {
   const long length_;
 };
 
-class Departure {
+class Move {
  public:
-  Departure(Freeze& freeze, const MoveRequest& request, Reason& reason)
+  Move(Freeze& freeze, const MoveRequest& request, Reason& reason)
       : freeze_(freeze), request_(request), reason_(reason), objects_(request.main_loop) {
     arch::Syscall(SYS_get_robust_list, 0, reinterpret_cast<long>(&robust_list_),
                   reinterpret_cast<long>(&robust_list_size_));
@@ -123,7 +123,7 @@ class Departure {
   static int RunIntermediate(void* self);
   static int RunDaemon(void* self);
   // Out of line: a refused daemon has written below the frame to which the launcher returns.
-  [[gnu::noinline]] void ComeToLife();
+  [[gnu::noinline]] void StartDaemon();
   bool Confine();
 
   Freeze& freeze_;
@@ -147,15 +147,15 @@ class Departure {
 };
 
 // Where makecontext(3) begins; it can pass no pointer.
-Departure* departing = nullptr;
+Move* moving = nullptr;
 
-void Departure::Launch() { departing->BecomeLauncher(); }
+void Move::Launch() { moving->BecomeLauncher(); }
 
-void Departure::BecomeLauncher() {
+void Move::BecomeLauncher() {
   // Now: the daemon closes its own ends in this very memory.
   const int alive_reader = alive_.reader();
   const int alive_writer = alive_.writer();
-  const LettingGo letting_go(go_.writer());
+  const CloseDescriptors close_descriptors(go_.writer());
   const pid_t daemon = Clone();
   Reason refusal;
   if (daemon < 0) {
@@ -163,11 +163,13 @@ void Departure::BecomeLauncher() {
                                            : "the kernel refuses another process");
   } else {
     arch::Syscall(SYS_close, alive_writer);
-    ReceiveReason(alive_reader, refusal);
+    if (!Receive(alive_reader, refusal)) {
+      refusal.Set(ECHILD, "the daemon was killed before it came to life");
+    }
     if (refusal.error == 0) {
       freeze_.Dismiss();
       UnregisterOwnThread();
-      request_.remainder.Run(daemon, letting_go);
+      request_.task.Run(daemon, close_descriptors);
     }
     arch::Syscall(SYS_wait4, daemon, 0, 0, 0);
     alive_.ForgetWriter();
@@ -183,7 +185,7 @@ void Departure::BecomeLauncher() {
 // The intermediate does nothing but setsid and clone. It borrows the memory for that while the
 // launcher sleeps (CLONE_VFORK). It is a process of its own all the same, the leader of the new
 // session, and gone before the launcher goes on.
-pid_t Departure::Clone() {
+pid_t Move::Clone() {
   const pid_t intermediate =
       clone(RunIntermediate, stacks_.intermediate_top(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
   if (intermediate < 0) return -errno;
@@ -191,42 +193,45 @@ pid_t Departure::Clone() {
   return daemon_;
 }
 
-int Departure::RunIntermediate(void* self) {
-  auto& departure = *static_cast<Departure*>(self);
+int Move::RunIntermediate(void* self) {
+  auto& move = *static_cast<Move*>(self);
   arch::Syscall(SYS_setsid);
   // The kernel writes the new id where libc keeps it, and clears it at the end of the thread, as it
   // does for every other. It notes the id here before the daemon runs: were the intermediate killed
   // in between, the launcher would believe that there is none.
   constexpr int kFlags =
       CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
-  const int pid = clone(RunDaemon, departure.stacks_.daemon_top(), kFlags, self, &departure.daemon_,
-                        nullptr, departure.freeze_.tid_address());
-  if (pid < 0) departure.daemon_ = -errno;
+  const int pid = clone(RunDaemon, move.stacks_.daemon_top(), kFlags, self, &move.daemon_, nullptr,
+                        move.freeze_.tid_address());
+  if (pid < 0) move.daemon_ = -errno;
   arch::Syscall(SYS_exit_group, 0);
   __builtin_unreachable();
 }
 
-int Departure::RunDaemon(void* self) {
-  setcontext(&static_cast<Departure*>(self)->home_);
+int Move::RunDaemon(void* self) {
+  setcontext(&static_cast<Move*>(self)->home_);
   __builtin_unreachable();
 }
 
-bool Departure::Confine() {
+bool Move::Confine() {
   Failure failure;
-  if (!request_.confinement.Apply(failure)) return reason_.Set(failure);
+  if (!request_.confinement.Apply(failure)) {
+    reason_ = failure;
+    return false;
+  }
   if (request_.confinement.nice()) {
     for (Thread& thread : FrozenThreads()) thread.nice = *request_.confinement.nice();
   }
   return true;
 }
 
-void Departure::ComeToLife() {
+void Move::StartDaemon() {
   arch::Syscall(SYS_sigaltstack, reinterpret_cast<long>(&signal_stack_), 0);
   if (!Confine() || !CreateThreads(reason_)) {
-    SendReason(alive_.writer(), reason_);
+    Send(alive_.writer(), reason_);
     arch::Syscall(SYS_exit_group, 1);
   }
-  SendReason(alive_.writer(), reason_);
+  Send(alive_.writer(), reason_);
   go_.CloseWriter();
   char nothing;
   while (arch::Syscall(SYS_read, go_.reader(), reinterpret_cast<long>(&nothing), 1) == -EINTR) {
@@ -239,7 +244,7 @@ void Departure::ComeToLife() {
   OpenGate();
 }
 
-bool Departure::TakeInventory() {
+bool Move::TakeInventory() {
   Rings rings;
   const int error = proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
     char link[32];
@@ -253,7 +258,7 @@ bool Departure::TakeInventory() {
   return !separates_ || objects_.TakeInventory(reason_);
 }
 
-int Departure::Run() {
+int Move::Run() {
   const int error = alive_.error() != 0 ? alive_.error() : go_.error();
   if (error != 0) {
     reason_.Set(error, "no pipe to the daemon");
@@ -264,7 +269,7 @@ int Departure::Run() {
     return -1;
   }
   if (!TakeInventory()) return -1;
-  departing = this;
+  moving = this;
   ucontext_t launcher;
   getcontext(&launcher);
   launcher.uc_stack.ss_sp = stacks_.launcher();
@@ -274,7 +279,7 @@ int Departure::Run() {
   swapcontext(&home_, &launcher);
   if (refused_) return -1;
   stacks_.Keep();
-  ComeToLife();
+  StartDaemon();
   return 0;
 }
 
@@ -287,7 +292,7 @@ bool AdoptsOrphans() {
 
 }  // namespace
 
-void LettingGo::CloseAllBut(int kept) const {
+void CloseDescriptors::CloseAllBut(int kept) const {
   proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
     if (fd > STDERR_FILENO && fd != folder && fd != kept && fd != pipe_) {
       arch::Syscall(SYS_close, fd);
@@ -297,7 +302,7 @@ void LettingGo::CloseAllBut(int kept) const {
   arch::Syscall(SYS_close, pipe_);
 }
 
-int Move(const MoveRequest& request, Reason& reason) {
+int MoveProcess(const MoveRequest& request, Reason& reason) {
   if (arch::Syscall(SYS_gettid) != arch::Syscall(SYS_getpid)) {
     reason.Set(EPERM, "a daemon can be made from the main thread only");
     return -1;
@@ -314,7 +319,7 @@ int Move(const MoveRequest& request, Reason& reason) {
   const BlockedSignals blocked;
   Freeze freeze;
   if (!freeze.Stop(request.timeout_ms, reason)) return -1;
-  return Departure(freeze, request, reason).Run();
+  return Move(freeze, request, reason).Run();
 }
 
 }  // namespace doublefork

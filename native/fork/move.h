@@ -13,9 +13,9 @@ namespace doublefork {
 // What lets the daemon go on: the launcher closes what it has of its descriptors. What the daemon
 // closes would stay open otherwise for as long as the launcher waits; a port in use, a peer that
 // waits for the end.
-class LettingGo {
+class CloseDescriptors {
  public:
-  explicit LettingGo(int pipe) : pipe_(pipe) {}
+  explicit CloseDescriptors(int pipe) : pipe_(pipe) {}
   // All from 3 on.
   void CloseAllBut(int kept) const;
 
@@ -25,15 +25,15 @@ class LettingGo {
 
 // What is left of the process, the launcher, goes on here: on a stack of its own, without any other
 // thread, and with all signals blocked.
-class Remainder {
+class LauncherTask {
  public:
   // It shares all memory with the daemon, the thread-local too. Until it lets go, it may use what
   // the caller has prepared, this object too. From then on it must change nothing but its own
   // stack, call nothing that may set errno, and never return.
-  [[noreturn]] virtual void Run(pid_t daemon, LettingGo letting_go) = 0;
+  [[noreturn]] virtual void Run(pid_t daemon, CloseDescriptors close_descriptors) = 0;
 
  protected:
-  ~Remainder() = default;
+  ~LauncherTask() = default;
 };
 
 struct MoveRequest {
@@ -41,13 +41,13 @@ struct MoveRequest {
   int timeout_ms;  // for the other threads to come to rest
   // Applied in the daemon while it has one thread; the others inherit it.
   const Confinement& confinement;
-  Remainder& remainder;
+  LauncherTask& task;
 };
 
 // Gives 0 in the daemon, the child of a session leader that is gone: same memory, same threads,
 // same descriptors. With a reason all the same, it must say so to the launcher and end. In the
 // caller -1, with the reason, when nothing has changed. Asks for PR_SET_CHILD_SUBREAPER.
-int Move(const MoveRequest& request, Reason& reason);
+int MoveProcess(const MoveRequest& request, Reason& reason);
 
 }  // namespace doublefork
 

@@ -1,6 +1,7 @@
 // Where the fork engine does not exist: macOS and the BSDs, musl, other processors.
 #include <cerrno>
 
+#include "base/refusal.h"
 #include "confine/confinement.h"
 #include "fork/exports.h"
 
@@ -18,11 +19,9 @@ constexpr const char* kReason = "the addon was built without the fork engine";
 #endif
 
 Napi::Value Refuse(const Napi::CallbackInfo& info) {
-  Napi::Array triple = Napi::Array::New(info.Env(), 3);
-  triple.Set(0u, -ENOTSUP);
-  triple.Set(1u, kReason);
-  triple.Set(2u, "fork");
-  return triple;
+  Failure failure;
+  failure.Set(ENOTSUP, kReason);
+  return Refusal(info.Env(), failure);
 }
 
 // As in fork/binding.cc, by libc's own means of reaching every thread.
@@ -30,11 +29,7 @@ Napi::Value ConfineBinding(const Napi::CallbackInfo& info) {
   const Confinement confinement(info[0]);
   Failure failure;
   if (confinement.ApplyByLibc(failure)) return info.Env().Undefined();
-  Napi::Array triple = Napi::Array::New(info.Env(), 3);
-  triple.Set(0u, -failure.error);
-  triple.Set(1u, failure.what == nullptr ? "" : failure.what);
-  triple.Set(2u, failure.call);
-  return triple;
+  return Refusal(info.Env(), failure);
 }
 
 Napi::Value ForkSupport(const Napi::CallbackInfo& info) {

@@ -7,8 +7,8 @@
 
 #include <atomic>
 
+#include "base/flags.h"
 #include "supervise/exports.h"
-#include "syscalls/flags.h"
 
 namespace doublefork {
 namespace {

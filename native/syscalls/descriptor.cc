@@ -10,9 +10,9 @@
 
 #include <vector>
 
+#include "base/flags.h"
 #include "syscalls/call.h"
 #include "syscalls/exports.h"
-#include "syscalls/flags.h"
 
 namespace doublefork {
 namespace {

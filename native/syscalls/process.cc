@@ -94,10 +94,8 @@ void ExportProcess(Napi::Object exports) {
   add("getsid", Call<getsid>);
   add("getpgid", Call<getpgid>);
   add("setpgid", Call<setpgid>);
-  add("tcgetpgrp", Call<tcgetpgrp>);
   add("umask", Call<umask>);
   add("chdir", Call<chdir>);
-  add("fchdir", Call<fchdir>);
   add("kill", Call<kill>);
   add("waitpid", Waitpid);
   add("peekEnded", Call<PeekEnded>);

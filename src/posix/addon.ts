@@ -87,10 +87,8 @@ export interface Addon {
   getsid(pid: number): number;
   getpgid(pid: number): number;
   setpgid(pid: number, pgid: number): number;
-  tcgetpgrp(fd: number): number;
   umask(mask: number): number;
   chdir(path: string): number;
-  fchdir(fd: number): number;
   kill(pid: number, signal: number): number;
   waitpid(pid: number, options: number): [pid: number, status: number];
   peekEnded(): number;

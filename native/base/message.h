@@ -1,6 +1,6 @@
 // What the launcher prints while it may use neither malloc nor stdio.
-#ifndef DOUBLEFORK_DETACH_MESSAGE_H_
-#define DOUBLEFORK_DETACH_MESSAGE_H_
+#ifndef DOUBLEFORK_BASE_MESSAGE_H_
+#define DOUBLEFORK_BASE_MESSAGE_H_
 
 #include <stddef.h>
 #include <unistd.h>
@@ -47,4 +47,4 @@ Message& operator<<(Message& message, Death death);
 
 }  // namespace doublefork
 
-#endif  // DOUBLEFORK_DETACH_MESSAGE_H_
+#endif  // DOUBLEFORK_BASE_MESSAGE_H_

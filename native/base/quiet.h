@@ -1,9 +1,10 @@
 // System calls that leave errno alone: the launcher may wait in memory that is the daemon's, its
 // thread-local memory included (fork/move.h). Each gives -errno on failure.
-#ifndef DOUBLEFORK_DETACH_QUIET_H_
-#define DOUBLEFORK_DETACH_QUIET_H_
+#ifndef DOUBLEFORK_BASE_QUIET_H_
+#define DOUBLEFORK_BASE_QUIET_H_
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/select.h>
@@ -12,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "syscalls/raw.h"
+#include "base/flags.h"
+#include "base/raw.h"
 
 namespace doublefork::quiet {
 
@@ -25,6 +27,12 @@ inline long Read(int fd, void* buffer, size_t size) {
 inline long Write(int fd, const void* buffer, size_t size) {
   return arch::Syscall(SYS_write, fd, reinterpret_cast<long>(buffer), static_cast<long>(size));
 }
+
+inline long MakePipe(int fds[2], int flags) {
+  return arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fds), flags);
+}
+
+inline void Close(int fd) { arch::Syscall(SYS_close, fd); }
 
 inline long Wait(pid_t pid, int* status, int options) {
   return arch::Syscall(SYS_wait4, pid, reinterpret_cast<long>(status), options, 0);
@@ -56,6 +64,10 @@ inline long Write(int fd, const void* buffer, size_t size) {
   return result < 0 ? -errno : result;
 }
 
+inline long MakePipe(int fds[2], int flags) { return Pipe2(fds, flags) < 0 ? -errno : 0; }
+
+inline void Close(int fd) { close(fd); }
+
 inline long Wait(pid_t pid, int* status, int options) {
   const pid_t result = waitpid(pid, status, options);
   return result < 0 ? -errno : result;
@@ -85,4 +97,4 @@ inline long Poll(int fd, short events, const timespec* timeout, const sigset_t* 
 
 }  // namespace doublefork::quiet
 
-#endif  // DOUBLEFORK_DETACH_QUIET_H_
+#endif  // DOUBLEFORK_BASE_QUIET_H_

@@ -1,4 +1,4 @@
-#include "fork/reason.h"
+#include "base/failure.h"
 
 #include <dlfcn.h>
 
@@ -6,7 +6,7 @@
 
 namespace doublefork {
 
-std::string Reason::Sentence() const {
+std::string Failure::Sentence() const {
   std::string sentence = what == nullptr ? "" : what;
   if (tid != 0) {
     sentence += ": thread " + std::to_string(tid) + " \"" + thread + "\"";

@@ -1,4 +1,4 @@
-#include "detach/message.h"
+#include "base/message.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "detach/quiet.h"
+#include "base/quiet.h"
 
 namespace doublefork {
 namespace {

@@ -1,6 +1,6 @@
 // Time that only goes forward.
-#ifndef DOUBLEFORK_SYSCALLS_CLOCK_H_
-#define DOUBLEFORK_SYSCALLS_CLOCK_H_
+#ifndef DOUBLEFORK_BASE_CLOCK_H_
+#define DOUBLEFORK_BASE_CLOCK_H_
 
 #include <time.h>
 
@@ -17,4 +17,4 @@ inline int64_t NowMs(clockid_t clock = CLOCK_MONOTONIC) {
 
 }  // namespace doublefork
 
-#endif  // DOUBLEFORK_SYSCALLS_CLOCK_H_
+#endif  // DOUBLEFORK_BASE_CLOCK_H_

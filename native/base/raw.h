@@ -1,6 +1,6 @@
 // System calls past libc.
-#ifndef DOUBLEFORK_SYSCALLS_RAW_H_
-#define DOUBLEFORK_SYSCALLS_RAW_H_
+#ifndef DOUBLEFORK_BASE_RAW_H_
+#define DOUBLEFORK_BASE_RAW_H_
 
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 #define DOUBLEFORK_HAS_RAW_SYSCALLS
@@ -46,4 +46,4 @@ inline long Syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0,
 
 #endif
 
-#endif  // DOUBLEFORK_SYSCALLS_RAW_H_
+#endif  // DOUBLEFORK_BASE_RAW_H_

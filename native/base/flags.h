@@ -1,7 +1,7 @@
 // Descriptors that are close-on-exec from the first moment: between pipe(2) and fcntl(2) another
 // thread may fork, and what that starts would hold the pipe open.
-#ifndef DOUBLEFORK_SYSCALLS_FLAGS_H_
-#define DOUBLEFORK_SYSCALLS_FLAGS_H_
+#ifndef DOUBLEFORK_BASE_FLAGS_H_
+#define DOUBLEFORK_BASE_FLAGS_H_
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -28,4 +28,4 @@ inline int Pipe2(int fds[2], int flags) {
 
 }  // namespace doublefork
 
-#endif  // DOUBLEFORK_SYSCALLS_FLAGS_H_
+#endif  // DOUBLEFORK_BASE_FLAGS_H_

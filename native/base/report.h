@@ -1,6 +1,6 @@
 // Waiting for what a new child has to report.
-#ifndef DOUBLEFORK_SYSCALLS_REPORT_H_
-#define DOUBLEFORK_SYSCALLS_REPORT_H_
+#ifndef DOUBLEFORK_BASE_REPORT_H_
+#define DOUBLEFORK_BASE_REPORT_H_
 
 #include <errno.h>
 #include <poll.h>
@@ -28,4 +28,4 @@ inline void AwaitReport(int fd, pid_t child) {
 
 }  // namespace doublefork
 
-#endif  // DOUBLEFORK_SYSCALLS_REPORT_H_
+#endif  // DOUBLEFORK_BASE_REPORT_H_
