@@ -4,7 +4,7 @@ import { closeSync, constants, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { O_CLOEXEC, open, POLLOUT, poll } from '../posix/descriptor.js';
 import type { Plan } from './options.js';
-import type { Decision, Exit, Outcome } from './state.js';
+import type { Decision, Exit, Outcome } from './policy/state.js';
 
 /** pino's levels. */
 const LEVELS = { info: 30, warn: 40, error: 50 } as const;

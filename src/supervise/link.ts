@@ -17,7 +17,7 @@ const letters = { A: 'arrived', R: 'ready', P: 'ping', S: 'status', E: 'error' }
 /** Longest text that a worker may send; what is above is cut. */
 const LONGEST_TEXT = 16_384;
 
-/** One for all: a supervisor that lives for years must not make garbage with every word it hears. */
+/** One for all: a supervisor that processes for years must not make garbage with every word it hears. */
 const buffer = Buffer.alloc(65_536);
 
 /** The two ends. Neither waits for the other: a supervisor or a worker that hangs does not spread. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
-import type { Limits, RestartRule } from './state.js';
+import type { Limits, RestartRule } from './policy/state.js';
 
 /** How long to wait before a worker that failed is started again. */
 export interface Backoff {

@@ -10,7 +10,7 @@ export interface Relative {
   startTime: number;
 }
 
-/** One for all: a supervisor that lives for years must not make garbage with every look. */
+/** One for all: a supervisor that processes for years must not make garbage with every look. */
 const buffer = Buffer.alloc(65_536);
 
 /** undefined: it cannot be read, because it has ended or there is no /proc. */

@@ -1,7 +1,7 @@
 // What a supervisor answers when it is asked how things are.
 
+import type { Slot, State } from './policy/state.js';
 import { processorTime, residentMemory } from './proc.js';
-import type { Slot, State } from './state.js';
 
 /** A worker as others see it. Times in ms, memory in bytes; null: there is no process. */
 export interface WorkerStatus {
@@ -50,14 +50,14 @@ export function statusOf(state: State, now: number, since: number, words: Words)
 }
 
 function workerStatus(slot: Slot, now: number, { texts, exits }: Words): WorkerStatus {
-  const { id, restarts, generation, lives } = slot;
-  const life = lives.find(({ role }) => role === 'main') ?? lives[0];
-  const pid = life?.pid ?? null;
+  const { id, restarts, generation, processes } = slot;
+  const current = processes.find(({ role }) => role === 'main') ?? processes[0];
+  const pid = current?.pid ?? null;
   return {
     id,
     pid,
     state: wordFor(slot),
-    uptime: life === undefined ? null : Math.round(now - life.since),
+    uptime: current === undefined ? null : Math.round(now - current.since),
     restarts,
     generation,
     rss: pid === null ? null : (residentMemory(pid) ?? null),
@@ -68,12 +68,12 @@ function workerStatus(slot: Slot, now: number, { texts, exits }: Words): WorkerS
   };
 }
 
-function wordFor({ lives, startAt, forking }: Slot): WorkerStatus['state'] {
-  const main = lives.find(({ role }) => role === 'main');
+function wordFor({ processes, startAt, forking }: Slot): WorkerStatus['state'] {
+  const main = processes.find(({ role }) => role === 'main');
   if (main === undefined) {
-    if (lives.length > 0) return 'stopping';
+    if (processes.length > 0) return 'stopping';
     return forking || Number.isFinite(startAt) ? 'waiting' : 'down';
   }
   if (main.phase === 'stopping' || main.phase === 'killing') return 'stopping';
-  return lives.some(({ role }) => role === 'successor') ? 'replacing' : main.phase;
+  return processes.some(({ role }) => role === 'successor') ? 'replacing' : main.phase;
 }

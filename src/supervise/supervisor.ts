@@ -20,10 +20,10 @@ import { Families, killQuietly } from './family.js';
 import { blockSignals, Inbox } from './inbox.js';
 import { type LinkReader, type LinkWriter, openLink } from './link.js';
 import type { Plan } from './options.js';
-import { decide, initial, nextDeadline } from './policy.js';
+import { decide, initial, nextDeadline } from './policy/policy.js';
+import type { Action, Decision, Event, Exit, Outcome, State } from './policy/state.js';
 import { outOfMemoryKills, residentMemory } from './proc.js';
 import type { Spawner } from './spawner.js';
-import type { Action, Decision, Event, Exit, Outcome, State } from './state.js';
 import { statusOf } from './status.js';
 import type { Upstream } from './upstream.js';
 import type { Identity } from './worker.js';
@@ -51,7 +51,7 @@ const FAILED = 70;
 
 /**
  * V8 doubles its young generation as objects survive, up to 48 MB. A supervisor makes so little garbage
- * that it has no use for that, but lives so long that it would get there. 2 is V8's default.
+ * that it has no use for that, but processes so long that it would get there. 2 is V8's default.
  */
 const YOUNG_GROWTH = '--semi-space-growth-factor';
 
@@ -297,8 +297,8 @@ export class Supervisor {
         // The old files stay in use; the workers will tell theirs.
       }
     }
-    for (const { lives } of this.#state.slots) {
-      for (const { pid } of lives) {
+    for (const { processes } of this.#state.slots) {
+      for (const { pid } of processes) {
         // It has none of the program's handlers, and would end, or start a debugger.
         const kept = this.#onTheirWay.get(pid);
         if (kept === undefined) killQuietly(pid, signal);
@@ -310,8 +310,8 @@ export class Supervisor {
   #sample(now: number): void {
     if (now < this.#nextSample) return;
     this.#nextSample = now + MEMORY_INTERVAL;
-    for (const { lives } of this.#state.slots) {
-      for (const { pid } of lives) {
+    for (const { processes } of this.#state.slots) {
+      for (const { pid } of processes) {
         const bytes = residentMemory(pid);
         if (bytes !== undefined) this.#queue.push({ type: 'memory', now, pid, bytes });
       }

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decide, nextDeadline } from '../../../src/supervise/policy.js';
-import type { Limits, State } from '../../../src/supervise/state.js';
+import { decide, nextDeadline } from '../../../src/supervise/policy/policy.js';
+import type { Limits, State } from '../../../src/supervise/policy/state.js';
 import { crash, exit, World } from './world.js';
 
 type Step = { name: string; run: (world: World) => void };
@@ -77,7 +77,7 @@ function shape({ state, now }: World): string {
       Math.min(slot.failures.length, state.limits.maxFailures),
       Math.min(slot.refusals, 1),
       when(slot.replaceAfter),
-      slot.lives.map(({ phase, role, wasReady, cause, deadline, expires }) => [
+      slot.processes.map(({ phase, role, wasReady, cause, deadline, expires }) => [
         phase,
         role,
         wasReady,
@@ -101,7 +101,7 @@ test.each(kinds)('every event in every reachable state of one and two workers: %
     for (const { name, run } of steps) {
       const event = name.split(' ')[0];
       cells.add(`${world.state.phase} ${event}`);
-      for (const { phase } of world.state.slots.flatMap(({ lives }) => lives)) {
+      for (const { phase } of world.state.slots.flatMap(({ processes }) => processes)) {
         cells.add(`${phase} ${event}`);
       }
       const next = world.copy();

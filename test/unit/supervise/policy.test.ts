@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { nextDeadline } from '../../../src/supervise/policy.js';
+import { nextDeadline } from '../../../src/supervise/policy/policy.js';
 import { crash, exit, World } from './world.js';
 
 const wait = (world: World) => nextDeadline(world.state) - world.now;
@@ -73,7 +73,7 @@ describe('restart', () => {
     expect(world.told('give-up')).toMatchObject([{ worker: 1, failures: 4, code: 70 }]);
   });
 
-  test('failures within a window count even with healthy lives in between', () => {
+  test('failures within a window count even with healthy processes in between', () => {
     const world = new World({ maxFailures: 1, failureWindow: 10_000 });
     world.exited(world.main().pid, crash);
     world.advance();

@@ -1,15 +1,15 @@
 // A world for the policy to act on: processes that come, obey signals or do not, and end.
 
-import { decide, initial, nextDeadline } from '../../../src/supervise/policy.js';
+import { decide, initial, nextDeadline } from '../../../src/supervise/policy/policy.js';
 import type {
   Action,
   Decision,
   Event,
-  Life,
   Limits,
   Outcome,
   State,
-} from '../../../src/supervise/state.js';
+  WorkerProcess,
+} from '../../../src/supervise/policy/state.js';
 
 export const limits: Limits = {
   restart: 'always',
@@ -124,7 +124,9 @@ export class World {
         this.exitCode = action.code;
         return;
       case 'announce':
-        if (!before.slots.every(({ lives }) => lives.length > 0 || this.processes.size > 0)) {
+        if (
+          !before.slots.every(({ processes }) => processes.length > 0 || this.processes.size > 0)
+        ) {
           throw new Error('announced without workers');
         }
     }
@@ -133,33 +135,36 @@ export class World {
   /** What holds in every state. */
   check(): void {
     const { slots, phase, replacements } = this.state;
-    const lives = slots.flatMap((slot) => slot.lives);
-    const known = new Set(lives.map(({ pid }) => pid));
+    const processes = slots.flatMap((slot) => slot.processes);
+    const known = new Set(processes.map(({ pid }) => pid));
     const forking = slots.some((slot) => slot.forking);
     const fail = (what: string) => {
       throw new Error(`${what}: ${JSON.stringify(this.state)}`);
     };
-    if (known.size !== lives.length) fail('a process in two places');
+    if (known.size !== processes.length) fail('a process in two places');
     if (known.size !== this.processes.size && !forking) fail('processes lost');
     for (const pid of known) if (!this.processes.has(pid)) fail('a process that is none');
     if (new Set(slots.map(({ id }) => id)).size !== slots.length) fail('two workers of one id');
     for (const slot of slots) {
-      const count = (role: Life['role']) => slot.lives.filter((life) => life.role === role).length;
+      const count = (role: WorkerProcess['role']) =>
+        slot.processes.filter((process) => process.role === role).length;
       if (count('main') > 1) fail('two processes for one worker');
       if (count('successor') > 1) fail('two successors');
       if (count('successor') === 1 && count('main') === 0) fail('a successor of nobody');
-      for (const life of slot.lives) {
-        if (life.role === 'retired' && !/stopping|killing/.test(life.phase))
+      for (const process of slot.processes) {
+        if (process.role === 'retired' && !/stopping|killing/.test(process.phase))
           fail('retired, serves');
       }
     }
-    const starting = lives.filter((life) => life.role === 'successor' && life.phase === 'starting');
+    const starting = processes.filter(
+      (process) => process.role === 'successor' && process.phase === 'starting',
+    );
     if (starting.length > 1) fail('two replacements at once');
     if (new Set(replacements.map(({ id }) => id)).size !== replacements.length)
       fail('twice in line');
-    if (phase === 'ended' && lives.length > 0) fail('ended with processes');
+    if (phase === 'ended' && processes.length > 0) fail('ended with processes');
     // It never falls asleep for good while it has something to do.
-    const waits = phase === 'running' && slots.length > 0 && lives.length === 0 && !forking;
+    const waits = phase === 'running' && slots.length > 0 && processes.length === 0 && !forking;
     if (waits && nextDeadline(this.state) === Number.POSITIVE_INFINITY) fail('asleep for ever');
   }
 
@@ -181,12 +186,12 @@ export class World {
   }
 
   /** The process that serves as a worker. */
-  main(id = 1): Life {
-    const life = this.state.slots
+  main(id = 1): WorkerProcess {
+    const process = this.state.slots
       .find((slot) => slot.id === id)
-      ?.lives.find(({ role }) => role === 'main');
-    if (life === undefined) throw new Error(`worker ${id} has no process`);
-    return life;
+      ?.processes.find(({ role }) => role === 'main');
+    if (process === undefined) throw new Error(`worker ${id} has no process`);
+    return process;
   }
 
   told(event: Decision['event']): Decision[] {

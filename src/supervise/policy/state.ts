@@ -1,4 +1,4 @@
-// What the policy knows and says: its state, the events that change it, the actions that follow.
+// The words of the policy: its state, the events that change it, the actions that follow.
 // Times are in ms on a clock that never jumps; `Infinity`: never.
 
 /** How a process ended, as waitpid(2) tells. */
@@ -21,7 +21,7 @@ export interface Limits {
   failureWindow: number;
   minUptime: number;
   backoff: { initial: number; factor: number; max: number; jitter: number };
-  /** Whether a worker is one only once it has come to supervise(): its life begins there. */
+  /** Whether a process still has to run the program up to supervise(). Its uptime counts from there. */
   arrives: boolean;
   /** Whether a worker says itself that it is ready. */
   manualReady: boolean;
@@ -38,13 +38,13 @@ export interface Limits {
 /** Why a process is being ended. The last two are faults of its own. */
 export type Cause = 'stop' | 'restart' | 'scale' | 'replaced' | 'not ready' | 'watchdog';
 
-export type LifePhase = 'starting' | 'ready' | 'stopping' | 'killing';
+export type ProcessPhase = 'starting' | 'ready' | 'stopping' | 'killing';
 
 /** One process of a worker. */
-export interface Life {
+export interface WorkerProcess {
   pid: number;
   generation: number;
-  phase: LifePhase;
+  phase: ProcessPhase;
   /** `main` is the worker; `successor` will be once it is ready; `retired` was. */
   role: 'main' | 'successor' | 'retired';
   since: number;
@@ -61,7 +61,7 @@ export interface Slot {
   id: number;
   /** Not any more, after the number of workers was reduced. */
   wanted: boolean;
-  lives: Life[];
+  processes: WorkerProcess[];
   /** How many processes it has had. */
   generation: number;
   /** How often it was started again after it had ended by itself. */
@@ -82,14 +82,14 @@ export interface Slot {
 export type SupervisorPhase = 'running' | 'stopping' | 'ended';
 
 /** Why a worker that serves is to be replaced. */
-export type Reason = 'reload' | 'memory' | 'lifetime';
+export type ReplacementReason = 'reload' | 'memory' | 'lifetime';
 
 export interface State {
   limits: Limits;
   phase: SupervisorPhase;
   slots: Slot[];
   /** Workers to be replaced, one at a time, the first one now. */
-  replacements: { id: number; reason: Reason }[];
+  replacements: { id: number; reason: ReplacementReason }[];
   /** A reload was asked for, and neither done nor given up. */
   reloading: boolean;
   restarts: number;
@@ -148,8 +148,8 @@ export type Decision =
   | { event: 'done'; worker: number; restarts: number }
   | { event: 'end'; worker: number; pid: number; cause: Cause; signal: NodeJS.Signals }
   | { event: 'kill'; worker: number; pid: number }
-  | { event: 'replace'; worker: number; pid: number; reason: Reason }
-  | { event: 'replacement-failed'; worker: number; reason: Reason }
+  | { event: 'replace'; worker: number; pid: number; reason: ReplacementReason }
+  | { event: 'replacement-failed'; worker: number; reason: ReplacementReason }
   | { event: 'serving'; workers: number }
   | { event: 'reloaded' }
   | { event: 'scale'; from: number; to: number }
