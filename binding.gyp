@@ -23,6 +23,7 @@
         "native/base/failure.cc",
         "native/base/message.cc",
         "native/confine/confinement.cc",
+        "native/detach/activity.cc",
         "native/detach/handles.cc",
         "native/detach/inventory.cc",
         "native/detach/launcher.cc",

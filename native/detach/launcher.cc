@@ -57,9 +57,6 @@ sigset_t EndingSignals() {
 // exit.
 constexpr int kGraceMs = 1000;
 
-// Between two looks at a program; a signal ends it.
-constexpr timespec kPause = {0, 500'000};
-
 // The daemon and whatever it has started so far: its group is the session's first, led by the
 // intermediate that is gone, so the number can belong to nobody else.
 void Kill(pid_t daemon) {
@@ -214,7 +211,7 @@ void LauncherWait::Await(pid_t daemon, int timeout_ms) const {
     if (got == 0 && program.announced()) {
       for (program.Begin(daemon);; program.Look()) {
         EndIfTold(daemon);
-        quiet::Poll(-1, 0, &kPause, &blocked);
+        quiet::Poll(-1, 0, &program.pause(), &blocked);
       }
     }
     if (got == 0) ReportDeath(daemon);

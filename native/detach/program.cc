@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/message.h"
+#include "detach/activity.h"
 
 namespace doublefork {
 namespace {
@@ -17,8 +19,19 @@ namespace {
 // A program that has been busy for longer than that has not died at once. Processor time: on a
 // machine that is starting up it may wait longer than that for its first turn.
 constexpr int kBusyMs = 50;
-// It may also be neither busy nor asleep: stopped, or waiting for a disk.
+// It may also be neither busy nor asleep: stopped, waiting for a disk, or for its turn.
 constexpr int kLongestMs = 10'000;
+
+// For so long nobody may have had anything to do, for the program to have come to rest. Between its
+// exec and its own first line an interpreter waits as well, but some thread or disk has work then.
+constexpr int kRestMs = 30;
+
+// Nor is it about to fail in its first line if it has been busy for that long.
+constexpr int kLongBusyMs = 1000;
+
+// Whether it sleeps for the first time is a matter of a moment.
+constexpr timespec kShortPause = {0, 500'000};
+constexpr timespec kPause = {0, 10'000'000};
 
 // The end of the log that is shown at most.
 constexpr off_t kTail = 4096;
@@ -78,30 +91,54 @@ const char* Program::Read(const char* at, const char* end) {
 
 void Program::Begin(pid_t pid) {
   pid_ = pid;
+  // The session's first, led by the intermediate that is gone: the number can be nobody else's.
+  group_ = getpgid(pid);
   busy_ = BusyClock(pid);
   busy_deadline_ = NowMs(busy_) + kBusyMs;
-  deadline_ = NowMs() + (settle_ms_ > 0 ? settle_ms_ : kLongestMs);
+  deadline_ = NowMs() + settle_ms_;
 }
 
-void Program::Look() const {
+const timespec& Program::pause() const { return settle_ms_ == 0 ? kShortPause : kPause; }
+
+void Program::Look() {
   Death death = {0};
   const pid_t got = waitpid(pid_, &death.status, WNOHANG);
-  if (got != pid_) {
-    // Not our child: it went to another reaper, with its status.
-    if (got < 0 && errno != EINTR) Succeed();
-    if (settle_ms_ == 0 && (State(pid_) == 'S' || NowMs(busy_) >= busy_deadline_)) Succeed();
-    if (NowMs() >= deadline_) Succeed();
-    return;
-  }
+  if (got == pid_) Fail(&death);
+  // Not our child: it went to another reaper, with its status.
+  if (got < 0 && errno == ECHILD && kill(pid_, 0) < 0 && errno == ESRCH) Fail(nullptr);
+  const int64_t now = NowMs();
+  const bool has_run = HasRun(now);
+  if (now >= deadline_ && has_run) Succeed();
+  if (now < deadline_ + kLongestMs) return;
+  (Message() << "doublefork: the program (pid " << pid_
+             << ") lives, but has hardly run yet; look again with doublefork status\n")
+      .Print();
+  Succeed();
+}
+
+bool Program::HasRun(int64_t now) {
+  if (settle_ms_ == 0) return State(pid_) == 'S' || NowMs(busy_) >= busy_deadline_;
+  if (now < deadline_ - 2 * kRestMs) return false;  // Nobody asks yet.
+  const Activity activity = ActivityOf(pid_);
+  if (!activity.known || activity.busy_ms >= kLongBusyMs) return true;
+  if (!activity.idle || activity.busy_ms != idle_busy_ms_) idle_since_ = 0;
+  idle_busy_ms_ = activity.busy_ms;
+  if (!activity.idle) return false;
+  if (idle_since_ == 0) idle_since_ = now;
+  return now - idle_since_ >= kRestMs;
+}
+
+void Program::Fail(const Death* death) const {
+  if (group_ > 1 && group_ != getpgid(0)) kill(-group_, SIGKILL);
   Message message;
   message << "doublefork: the program (pid " << pid_ << ") ";
-  message << death << " at once";
-  if (death.status == 0) {
+  (death == nullptr ? message << "ended" : message << *death) << " at once";
+  if (death != nullptr && death->status == 0) {
     message << "; if it goes to the background by itself, have it stay in the foreground";
   }
   (message << "\n").Print();
   PrintLog();
-  _exit(death.ExitCode());
+  _exit(death == nullptr ? 1 : death->ExitCode());
 }
 
 void Program::Succeed() const {

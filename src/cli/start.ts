@@ -50,7 +50,7 @@ export function declare(command: Command): void {
       ).choices(['none', 'notify', 'fd']),
     )
     .option('--timeout <seconds>', 'how long it may take to become ready; default: 60')
-    .option('--settle <seconds>', 'look so long whether it dies; default: until it first sleeps')
+    .option('--settle <seconds>', 'it must live so long to count as started; default: 1')
     .option('--stop <schedule>', 'how to stop it later; default: TERM/10/KILL/5')
     .option('--config <file>', 'read this in place of doublefork.config.*')
     .option('--all', 'start every app of the config file')
@@ -134,10 +134,13 @@ function asOption(error: unknown, command: Command): unknown {
   return command.error(`error: ${error.about(option)}`);
 }
 
+/** A wait of that length needs no word. In ms. */
+const SILENT_MS = 2000;
+
 /** Starts it, and says so. Comes back only in the daemon, or to show the progress of a long start. */
 export async function begin(app: App, json: boolean): Promise<void> {
   const { name } = app;
-  const waits = app.ready !== 'none' || app.settle > 0;
+  const waits = app.ready !== 'none' || app.settle > SILENT_MS;
   if (waits && (await isWaitedFor(app))) return;
   await startApp(app, (pid) =>
     json ? `${JSON.stringify({ name, pid })}\n` : `${name} runs with pid ${pid}\n`,

@@ -5,6 +5,7 @@ import type { App } from '../control/app.js';
 import { checkName } from '../control/record.js';
 import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';
 import { signalOf } from '../detach/commands.js';
+import { SETTLE_MS } from '../detach/daemon.js';
 import type { LimitOption } from '../detach/limits.js';
 import { isResource, type LimitValue, resourceNames } from '../posix/limits.js';
 import {
@@ -148,7 +149,7 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     env: given.env ?? {},
     ready: given.ready ?? 'none',
     timeout: given.timeout ?? 60_000,
-    settle: given.settle ?? 0,
+    settle: given.settle ?? SETTLE_MS,
     stop: given.stop ?? DEFAULT_SCHEDULE,
     commands: given.commands ?? {},
   };

@@ -20,7 +20,7 @@ export interface App {
   ready: 'none' | 'notify' | 'fd';
   /** How long it may take to become ready, in ms. */
   timeout: number;
-  /** How long it must live to count as started, in ms; 0: until it sleeps for the first time. */
+  /** How long it must live to count as started, in ms; see ExecOptions of daemonize(). */
   settle: number;
   /** How to stop it. */
   stop: string;

@@ -13,13 +13,16 @@ import { reopen } from './redirect.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
+/** How long a program must live to count as started, unless told otherwise. In ms. */
+export const SETTLE_MS = 1000;
+
 /** Options of {@link Daemon.exec}. */
 export interface ExecOptions {
   /** Its environment. Default: that of the daemon. */
   env?: Readonly<Record<string, string | undefined>>;
   /**
-   * How long the launcher looks whether the program dies, in ms. Default 0: until it comes to sleep
-   * for the first time.
+   * How long the program must live to count as started, in ms. Default {@link SETTLE_MS}; 0: until it
+   * comes to sleep for the first time, which an interpreter does before the program's first line.
    */
   settle?: number;
   /** What the launcher prints on its standard output then. */
@@ -96,8 +99,9 @@ export class Daemon implements Disposable {
   /**
    * Becomes another program: it goes on under the pid of the daemon, with its streams, its working
    * directory and its place in the pidfile. With `ready: 'manual'` the launcher now waits for the
-   * program: it exits with code 0 once that has come to sleep for the first time, and if it dies
-   * before, says how, and shows what it has written to the log.
+   * program: it exits with code 0 once that has lived for `settle` ms, and has come to rest with all that it
+   * has started, or been busy for a second. (On a busy machine it may have to wait for its first turn.)
+   * If it dies before, the launcher says how, and shows what it has written to the log.
    *
    * If it cannot be run the daemon has failed (see {@link fail}), with code 127 if there is no such
    * program, else 126.
@@ -106,7 +110,7 @@ export class Daemon implements Disposable {
    * @see execve(2)
    */
   exec(path: string, argv: readonly string[], options: ExecOptions = {}): never {
-    const { settle = 0, say = '', env = process.env } = options;
+    const { settle = SETTLE_MS, say = '', env = process.env } = options;
     integer(settle, 'options.settle', 0);
     this.readiness?.becomes(settle, say, logOf(this.#stdio));
     try {

@@ -70,7 +70,7 @@ export class Readiness implements Disposable {
   /**
    * The process is about to become another program: the launcher exits with code 0 once the execve(2)
    * has closed this pipe, unless the program dies at once.
-   * @param settle what "at once" is, in ms; 0: until it sleeps for the first time
+   * @param settle how long it must live, in ms; see {@link ExecOptions}
    * @param say what the launcher prints then
    * @param log a file of which the launcher shows what the program has written, if it dies
    */

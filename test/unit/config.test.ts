@@ -71,7 +71,7 @@ describe('the same in JSON, YAML, TOML and package.json', () => {
       log: undefined,
       env: {},
       ready: 'none',
-      settle: 0,
+      settle: 1000,
       commands: {},
       limits: {},
     };
