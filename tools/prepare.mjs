@@ -33,7 +33,7 @@ const products = [
   },
   {
     file: 'dist/index.js',
-    sources: ['src', 'tsconfig.json', 'tsconfig.build.json'],
+    sources: ['src', 'tools/build.mjs', 'tsconfig.json', 'tsconfig.build.json'],
     task: 'Compiling TypeScript',
     npm: ['run', 'build:ts'],
   },

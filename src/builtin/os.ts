@@ -1,4 +1,4 @@
-// node:os for the bundles: see fs.ts. A program that starts well needs nothing of it.
+// node:os, loaded when it is used: see fs.ts. A program that starts well needs nothing of it.
 
 const load = () => process.getBuiltinModule('node:os');
 
@@ -11,4 +11,5 @@ export const constants = {
   },
 };
 export const hostname = () => load().hostname();
+export const release = () => load().release();
 export const tmpdir = () => load().tmpdir();

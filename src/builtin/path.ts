@@ -1,4 +1,4 @@
-// node:path for the bundles: see fs.ts.
+// node:path: see fs.ts.
 
-export const { delimiter, dirname, extname, isAbsolute, join, relative, resolve } =
+export const { basename, delimiter, dirname, extname, isAbsolute, join, relative, resolve } =
   process.getBuiltinModule('node:path');

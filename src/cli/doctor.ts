@@ -1,10 +1,10 @@
 // doublefork doctor: what works here, and why not.
 
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import colors from 'picocolors';
+import { accessSync, constants, existsSync, readFileSync } from '../builtin/fs.js';
+import { release } from '../builtin/os.js';
+import { dirname } from '../builtin/path.js';
 import { logFolder, makeFolder, stateFolder } from '../control/folders.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { close } from '../posix/descriptor.js';

@@ -1,8 +1,8 @@
 // doublefork logs [-f] [-n lines] [name]
 
-import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from '../builtin/fs.js';
 import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
 import { declareTargets, isKnown, subjects, type TargetOptions, unheardOf } from './targets.js';

@@ -1,8 +1,8 @@
 // doublefork start [options] -- program args... | doublefork start [options] [names...]
 
-import { spawnSync } from 'node:child_process';
-import { constants } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { spawnSync } from '../builtin/child_process.js';
+import { constants } from '../builtin/os.js';
 import { checkApp, checkKeys } from '../config/app.js';
 import { readConfig } from '../config/file.js';
 import { ConfigError } from '../config/value.js';

@@ -1,8 +1,8 @@
 // doublefork status [names...]: exits with the code that LSB gives it.
 
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import colors from 'picocolors';
+import { existsSync } from '../builtin/fs.js';
 import type { SupervisorStatus } from '../supervise/status.js';
 import { complain, print, printJson } from './output.js';
 import { describe, printTable, type Summary } from './summary.js';

@@ -1,7 +1,7 @@
 // One line about a daemon.
 
-import { readFileSync } from 'node:fs';
 import colors from 'picocolors';
+import { readFileSync } from '../builtin/fs.js';
 import { readRecord } from '../control/record.js';
 import { type DaemonStatus, daemonStatus, type Target } from '../control/target.js';
 import { startTime } from '../pidfile/process.js';

@@ -1,7 +1,7 @@
 // The supervisor that a command is about: a named daemon, or whoever listens on a path.
 
-import { statSync } from 'node:fs';
 import type { Command } from 'commander';
+import { statSync } from '../builtin/fs.js';
 import { controlFor } from '../control/folders.js';
 import type { Target } from '../control/target.js';
 import type { ControlClient } from '../supervise/control-client.js';

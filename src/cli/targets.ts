@@ -1,7 +1,7 @@
 // Which daemons a command is about: names, or a pidfile.
 
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { existsSync } from '../builtin/fs.js';
 import { readConfig } from '../config/file.js';
 import type { App } from '../control/app.js';
 import { pidfileFor } from '../control/folders.js';

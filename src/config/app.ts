@@ -1,6 +1,6 @@
 // Checks what a config file or the command line says about a program, and fills in the defaults.
 
-import { basename, isAbsolute, resolve } from 'node:path';
+import { basename, isAbsolute, resolve } from '../builtin/path.js';
 import type { App } from '../control/app.js';
 import { checkName } from '../control/record.js';
 import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';

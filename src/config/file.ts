@@ -1,7 +1,7 @@
 // doublefork.config.{json,yaml,toml}, or the key "doublefork" of package.json.
 
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { existsSync, readFileSync } from '../builtin/fs.js';
+import { basename, dirname, join, relative, resolve } from '../builtin/path.js';
 import type { App } from '../control/app.js';
 import { APP, checkApp } from './app.js';
 import { decode, locate, ParseError, parse } from './parse.js';

@@ -1,7 +1,7 @@
 // The ways in which a program says that it is ready.
 
-import { chmodSync, chownSync, readSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, chownSync, readSync, rmSync } from '../builtin/fs.js';
+import { join } from '../builtin/path.js';
 import { close, dup2, pipe, setCloseOnExec } from '../posix/descriptor.js';
 import { AF_UNIX, bind, MSG_DONTWAIT, recvmsg, SOCK_DGRAM, socket } from '../posix/socket.js';
 import { readable } from '../posix/watch.js';

@@ -1,8 +1,8 @@
 // Where the pidfiles and logs of named daemons are.
 
-import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
-import { constants as os, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { chmodSync, chownSync, lstatSync, mkdirSync } from '../builtin/fs.js';
+import { constants as os, tmpdir } from '../builtin/os.js';
+import { dirname, join } from '../builtin/path.js';
 import { posixError } from '../posix/errors.js';
 import type { App } from './app.js';
 

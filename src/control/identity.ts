@@ -1,7 +1,7 @@
 // Who a program runs as. Unlike the options of daemonize() this is done last, right before the
 // execve(2): what comes before writes to folders of root's.
 
-import { constants as os } from 'node:os';
+import { constants as os } from '../builtin/os.js';
 import { identityPlan, resolveIdentity } from '../detach/identity.js';
 import { posixError } from '../posix/errors.js';
 import {

@@ -1,9 +1,9 @@
 // Which file a program is, and how it is run.
 
-import { accessSync, constants } from 'node:fs';
-import { constants as os } from 'node:os';
-import { extname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { accessSync, constants } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { extname, isAbsolute, join } from '../builtin/path.js';
 import type { Executable } from '../detach/become.js';
 import { posixError } from '../posix/errors.js';
 import { findExecutable } from '../posix/path.js';

@@ -10,8 +10,8 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
+} from '../builtin/fs.js';
+import { join } from '../builtin/path.js';
 import { isAlive, startTime } from '../pidfile/process.js';
 import { text } from '../posix/errors.js';
 import type { App } from './app.js';

@@ -1,6 +1,6 @@
 // Tells a daemon something.
 
-import { constants as os } from 'node:os';
+import { constants as os } from '../builtin/os.js';
 import { type Commands, signalOf } from '../detach/commands.js';
 import { posixError } from '../posix/errors.js';
 import { ProcessHandle } from './handle.js';

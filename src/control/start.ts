@@ -8,9 +8,9 @@ import {
   readSync,
   statSync,
   writeSync,
-} from 'node:fs';
-import { constants as os } from 'node:os';
-import { dirname } from 'node:path';
+} from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { dirname } from '../builtin/path.js';
 import { become, type Executable } from '../detach/become.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';

@@ -1,6 +1,6 @@
 // Stops a daemon, and makes sure of it.
 
-import { constants as os } from 'node:os';
+import { constants as os } from '../builtin/os.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { posixError } from '../posix/errors.js';
 import { signalName } from '../posix/process.js';

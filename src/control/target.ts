@@ -1,7 +1,7 @@
 // Which daemon is meant, and how it is.
 
-import { constants as os } from 'node:os';
-import { join, resolve } from 'node:path';
+import { constants as os } from '../builtin/os.js';
+import { join, resolve } from '../builtin/path.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import type { Identity } from '../pidfile/process.js';
 import { invalidType, posixError, text } from '../posix/errors.js';

@@ -1,6 +1,6 @@
 // From a Node process to another program.
 
-import { fstatSync } from 'node:fs';
+import { fstatSync } from '../builtin/fs.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { setCloseOnExec } from '../posix/descriptor.js';
 import { execve } from '../posix/process.js';

@@ -1,8 +1,8 @@
 // Who the daemon is and what it may do, as native/confine applies it in the new process: numbers,
 // complete before the fork.
 
-import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants } from '../builtin/fs.js';
+import { join } from '../builtin/path.js';
 import { addon, type ConfinementRequest } from '../posix/addon.js';
 import { check, checked, posixError } from '../posix/errors.js';
 import { resolveIdentity } from './identity.js';

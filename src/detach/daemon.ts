@@ -1,6 +1,6 @@
 // What daemonize() returns.
 
-import { fstatSync } from 'node:fs';
+import { fstatSync } from '../builtin/fs.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { integer, outOfRange } from '../posix/errors.js';
 import { become } from './become.js';

@@ -1,8 +1,8 @@
 // daemonize(): the steps of daemon(7), in its order.
 
-import { accessSync, constants, statSync, writeSync } from 'node:fs';
-import { constants as os } from 'node:os';
-import { join } from 'node:path';
+import { accessSync, constants, statSync, writeSync } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { join } from '../builtin/path.js';
 import type { Handoff } from '../image/handoff.js';
 import { openDescriptors } from '../image/inherited.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';

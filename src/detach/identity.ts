@@ -1,7 +1,7 @@
 // Who the daemon is: the options for that, and what the user database makes of them.
 
-import { constants as os } from 'node:os';
-import { resolve } from 'node:path';
+import { constants as os } from '../builtin/os.js';
+import { resolve } from '../builtin/path.js';
 import { integer, invalidType, posixError, text } from '../posix/errors.js';
 import {
   capabilityNumber,

@@ -1,6 +1,6 @@
 // What daemonize() can be asked for: types, defaults, validation. Nothing here has an effect.
 
-import { resolve } from 'node:path';
+import { resolve } from '../builtin/path.js';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { signalName, signalNumber } from '../posix/process.js';

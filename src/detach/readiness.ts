@@ -1,7 +1,7 @@
 // The daemon's word to its launcher: "ready", or a code and why not. native/detach/launcher.h has
 // the other end.
 
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from '../builtin/fs.js';
 
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;

@@ -1,7 +1,14 @@
 // Where fd 0-2 lead. Files are opened in the launcher, where an error changes nothing yet; dup2
 // puts them in place in the daemon.
 
-import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  unlinkSync,
+} from '../builtin/fs.js';
 import type { HandedOver } from '../image/handoff.js';
 import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
 import { NULL_DEVICE, openNull } from '../posix/null.js';

@@ -4,8 +4,9 @@
 // second descriptor of that terminal, and one that reads watches its descriptor with epoll, which
 // refuses files. Streams that were not used yet, and output to files, need nothing.
 
-import { createReadStream, type ReadStream, statSync, writeSync } from 'node:fs';
+import type { ReadStream } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { createReadStream, statSync, writeSync } from '../builtin/fs.js';
 import { addon } from '../posix/addon.js';
 import { POLLOUT, poll, setNonBlocking } from '../posix/descriptor.js';
 

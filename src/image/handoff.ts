@@ -3,7 +3,7 @@
 // `inode:readyFd:{...}:pid`, see Description. The inode is that of the pipe `readyFd`, and pid the one
 // process that is meant: in any other one, such as a child of it, the variable means nothing.
 
-import { fstatSync } from 'node:fs';
+import { fstatSync } from '../builtin/fs.js';
 import { setCloseOnExec } from '../posix/descriptor.js';
 import { shared } from '../posix/shared.js';
 

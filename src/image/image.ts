@@ -1,6 +1,6 @@
 // How to run this program again, from its start.
 
-import { constants as os } from 'node:os';
+import { constants as os } from '../builtin/os.js';
 import { posixError } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';
 

@@ -6,7 +6,7 @@
 // itself, more than there are left of those 16. So what is not Node's own, below the first of its own
 // above 15, was there before it.
 
-import { constants as os } from 'node:os';
+import { constants as os } from '../builtin/os.js';
 import { addon, type OpenDescriptor } from '../posix/addon.js';
 import { posixError } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';

@@ -1,6 +1,6 @@
 // listen(): a listening socket that is there before the program serves, and while it is replaced.
 
-import { resolve } from 'node:path';
+import { resolve } from '../builtin/path.js';
 import { takeListener } from '../image/handoff.js';
 import { close } from '../posix/descriptor.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';

@@ -1,8 +1,8 @@
 // A unix stream socket under a path.
 
-import { chmodSync, constants, statSync, unlinkSync } from 'node:fs';
-import { constants as os } from 'node:os';
-import { dirname } from 'node:path';
+import { chmodSync, constants, statSync, unlinkSync } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { dirname } from '../builtin/path.js';
 import { close, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';

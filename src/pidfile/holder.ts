@@ -5,7 +5,8 @@
 // that was a launcher which is gone. The record lock (fcntl(2)) is the daemon's own: no child of its
 // has it, and the kernel says whose it is, so a number that was recycled cannot be taken for it.
 
-import { type BigIntStats, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { fstatSync, readdirSync, readFileSync, statSync } from '../builtin/fs.js';
 import { F_GETLK, F_SETLK, fcntlLock } from '../posix/lock.js';
 import { isAlive } from './process.js';
 

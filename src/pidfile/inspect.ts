@@ -1,9 +1,10 @@
 // What a pidfile says, and whether it is true. Nothing here changes the file or takes its lock for
 // longer than a moment.
 
-import { type BigIntStats, closeSync, constants, fstatSync, readSync } from 'node:fs';
-import { constants as os } from 'node:os';
-import { resolve } from 'node:path';
+import type { BigIntStats } from 'node:fs';
+import { closeSync, constants, fstatSync, readSync } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { resolve } from '../builtin/path.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError, text } from '../posix/errors.js';
 import { LOCK_SH, tryFlock } from '../posix/lock.js';

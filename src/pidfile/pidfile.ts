@@ -8,9 +8,9 @@ import {
   ftruncateSync,
   unlinkSync,
   writeSync,
-} from 'node:fs';
-import { constants as os } from 'node:os';
-import { resolve } from 'node:path';
+} from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { resolve } from '../builtin/path.js';
 import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_UN, tryFlock } from '../posix/lock.js';

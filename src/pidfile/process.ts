@@ -1,6 +1,6 @@
 // What tells a process from another one that was given the same number later.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync } from '../builtin/fs.js';
 
 /** A process that is sure to be the one meant: its number, and when it was given. */
 export interface Identity {

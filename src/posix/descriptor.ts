@@ -1,6 +1,6 @@
 // File descriptors.
 
-import { constants } from 'node:fs';
+import { constants } from '../builtin/fs.js';
 import { addon } from './addon.js';
 import { check, checked, descriptor, integer, invalidType, text } from './errors.js';
 

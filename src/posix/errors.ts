@@ -1,6 +1,6 @@
 // Failures in the shape that Node gives its own: `EPERM: operation not permitted, setsid`.
 
-import { constants } from 'node:os';
+import { constants } from '../builtin/os.js';
 
 /** What a failing system call throws: the fields of Node's own system errors. */
 export interface PosixError extends Error {

@@ -1,7 +1,7 @@
 // fork() that keeps Node alive, and what JavaScript must be told in the child.
 
-import { writeSync } from 'node:fs';
-import { constants } from 'node:os';
+import { writeSync } from '../builtin/fs.js';
+import { constants } from '../builtin/os.js';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { integer, outOfRange, posixError } from './errors.js';
 import { runChildHooks, runParentHooks } from './fork-hooks.js';

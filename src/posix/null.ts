@@ -1,6 +1,6 @@
 // /dev/null.
 
-import { constants } from 'node:fs';
+import { constants } from '../builtin/fs.js';
 import { O_CLOEXEC, open } from './descriptor.js';
 
 export const NULL_DEVICE = '/dev/null';

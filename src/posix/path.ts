@@ -1,8 +1,8 @@
 // Programs by name, as a shell finds them: execve(2) does not search.
 
-import { accessSync, constants, statSync } from 'node:fs';
-import { constants as os } from 'node:os';
-import { delimiter, resolve } from 'node:path';
+import { accessSync, constants, statSync } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { delimiter, resolve } from '../builtin/path.js';
 import { posixError } from './errors.js';
 
 /**

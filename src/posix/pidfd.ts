@@ -1,6 +1,6 @@
 // A descriptor for a process: unlike its number it never comes to mean another one.
 
-import { constants } from 'node:os';
+import { constants } from '../builtin/os.js';
 import { addon } from './addon.js';
 import { check, descriptor, integer } from './errors.js';
 import { signalNumber } from './process.js';

@@ -1,6 +1,6 @@
 // Processes, sessions, groups and what they inherit.
 
-import { constants } from 'node:os';
+import { constants } from '../builtin/os.js';
 import { addon } from './addon.js';
 import { check, integer, invalidType, outOfRange, posixError, text } from './errors.js';
 

@@ -14,9 +14,9 @@ import {
   rmdirSync,
   writeFileSync,
   writeSync,
-} from 'node:fs';
-import { constants as os } from 'node:os';
-import { join, relative } from 'node:path';
+} from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { join, relative } from '../builtin/path.js';
 import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';

@@ -1,7 +1,7 @@
 // The control socket: who may, asks with a line of JSON and is answered with lines of JSON.
 // Nothing here waits: a client that does not read is dropped.
 
-import { closeSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, readSync, statSync, unlinkSync, writeSync } from '../builtin/fs.js';
 import { UnixSocket } from '../listen/unix.js';
 import { isAlive } from '../pidfile/process.js';
 import { POLLIN, POLLOUT, type PollRequest, setNonBlocking } from '../posix/descriptor.js';

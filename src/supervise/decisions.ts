@@ -1,7 +1,7 @@
 // The supervisor's decisions, told: a line of JSON each, with pino's field names.
 
-import { closeSync, constants, writeSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { closeSync, constants, writeSync } from '../builtin/fs.js';
+import { hostname } from '../builtin/os.js';
 import { O_CLOEXEC, open, POLLOUT, poll } from '../posix/descriptor.js';
 import type { Plan } from './options.js';
 import type { Decision, Exit, Outcome } from './policy/state.js';

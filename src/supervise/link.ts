@@ -1,6 +1,6 @@
 // The pipe from a worker to its supervisor: a letter and what belongs to it, in a line.
 
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from '../builtin/fs.js';
 import { pipe, setNonBlocking } from '../posix/descriptor.js';
 
 /** What a worker says. */

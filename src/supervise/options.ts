@@ -1,6 +1,6 @@
 // What supervise() can be asked for: types, defaults, validation. Nothing here has an effect.
 
-import { resolve } from 'node:path';
+import { resolve } from '../builtin/path.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';

@@ -1,6 +1,6 @@
 // What /proc says about processes. Elsewhere nothing is known of them.
 
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from '../builtin/fs.js';
 
 /** A process among others. */
 export interface Relative {

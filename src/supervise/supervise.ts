@@ -1,6 +1,6 @@
 // supervise(): one program, a supervisor and its workers.
 
-import { constants } from 'node:os';
+import { constants } from '../builtin/os.js';
 import { CONTROL_VARIABLE } from '../control/folders.js';
 import { Redirection } from '../detach/redirect.js';
 import { replaceStreams } from '../detach/streams.js';

@@ -1,6 +1,6 @@
 // What can be said of a worker and its processes.
 
-import { constants } from 'node:os';
+import { constants } from '../../builtin/os.js';
 import type { Slot, State, WorkerProcess } from './state.js';
 
 export const never = Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
 // node:child_process, loaded when it is used: that takes as long as all else that the command does
-// before it starts a daemon. The bundle has commander get this one.
+// before it starts a daemon. The bundle has commander get this one, too.
 
 type ChildProcess = typeof import('node:child_process');
 

@@ -1,0 +1,121 @@
+// `npm run build:ts`: makes dist/ from src/: a bundle for each entry of the package, one for the command,
+// and the declarations.
+
+import { execFile } from 'node:child_process';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+
+process.chdir(join(import.meta.dirname, '..'));
+const { engines, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+
+/** @type {import('esbuild').BuildOptions} */
+const COMMON = {
+  bundle: true,
+  platform: 'node',
+  target: `node${engines.node.replace('>=', '')}`,
+  // To be read: a stack trace names our functions, and a line of it holds one statement. Minified, a
+  // program that imports this starts with 0.3 % fewer instructions (`npm run bench:import`): not worth it.
+  // No source maps either: the code in a bundle is the source without types and comments, below the
+  // name of its file. They would double the package, and with --enable-source-maps, the only one
+  // that reads them, every program would parse them as it starts.
+  minify: false,
+  metafile: true,
+  logLevel: 'warning',
+};
+
+/**
+ * The library. One file for each entry: with a file for each of src/, the import would take 132 million
+ * instructions instead of 18 (`npm run bench:import`). What is loaded only when it is called has a file of its own, and nothing is shared between
+ * the files but what src/posix/shared.ts keeps.
+ * @type {import('esbuild').BuildOptions}
+ */
+const LIBRARY = {
+  ...COMMON,
+  entryPoints: {
+    index: 'src/index.ts',
+    'posix/index': 'src/posix/index.ts',
+    // Loaded by supervise(), see src/supervise/index.ts.
+    supervise: 'src/supervise/supervise.ts',
+    // For the tests.
+    'supervise/control-client': 'src/supervise/control-client.ts',
+  },
+  outdir: 'dist',
+  format: 'esm',
+  packages: 'external',
+};
+
+/** What every program that uses the library loads as it starts. */
+const EAGER = ['dist/index.js', 'dist/posix/index.js'];
+
+/**
+ * The command. CommonJS, so that Node starts without its loader of modules. The readers of
+ * configuration files are big and seldom needed: they stay packages.
+ * @type {import('esbuild').BuildOptions}
+ */
+const COMMAND = {
+  ...COMMON,
+  entryPoints: ['src/cli/main.ts'],
+  outfile: 'dist/cli/doublefork.cjs',
+  format: 'cjs',
+  external: ['yaml', 'smol-toml'],
+  // Commander loads it for commands that are programs of their own. We have none.
+  alias: { 'node:child_process': './src/builtin/child_process.ts' },
+  define: {
+    'import.meta.dirname': '__dirname',
+    'import.meta.filename': '__filename',
+    VERSION: JSON.stringify(version),
+  },
+};
+
+/**
+ * To import a built-in module has Node fill in every one of its exports: src/builtin/fs.ts.
+ * @param {import('esbuild').Metafile} metafile
+ */
+function refuseBuiltinImports(metafile) {
+  for (const file of EAGER) {
+    const imports = metafile.outputs[file].imports.filter(
+      ({ kind }) => kind === 'import-statement',
+    );
+    for (const { path } of imports) {
+      throw new Error(
+        `${file} imports ${path}: take it from src/builtin/, or load it when it is used`,
+      );
+    }
+  }
+}
+
+/**
+ * The licences of the packages that are in a bundle ask for it.
+ * @param {import('esbuild').Metafile} metafile
+ */
+function licences(metafile) {
+  const packages = new Set(
+    Object.keys(metafile.inputs).flatMap(
+      (path) => path.match(/^node_modules\/(@[^/]+\/)?[^/]+/)?.[0] ?? [],
+    ),
+  );
+  return [...packages].sort().map((folder) => {
+    const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+    if (file === undefined) throw new Error(`${folder} has no licence`);
+    return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  });
+}
+
+rmSync('dist', { recursive: true, force: true });
+const [library, command] = await Promise.all([
+  build(LIBRARY),
+  build(COMMAND),
+  promisify(execFile)(process.execPath, [
+    'node_modules/typescript/bin/tsc',
+    ...['-p', 'tsconfig.build.json', '--emitDeclarationOnly'],
+  ]).catch((error) => {
+    // What tsc has to say is on its stdout.
+    throw new Error(error.stdout || error.message);
+  }),
+]);
+refuseBuiltinImports(library.metafile);
+writeFileSync('dist/cli/LICENSES', licences(command.metafile).join('\n---\n\n'));
+chmodSync('dist/cli/doublefork.cjs', 0o755);
