@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { accessSync, constants } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { extname, isAbsolute, join } from '../builtin/path.js';
-import type { Executable } from '../detach/become.js';
+import type { Executable } from '../detach/exec-into.js';
 import { posixError } from '../posix/errors.js';
 import { findExecutable } from '../posix/path.js';
 

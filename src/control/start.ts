@@ -11,9 +11,9 @@ import {
 } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { dirname } from '../builtin/path.js';
-import { become, type Executable } from '../detach/become.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
+import { type Executable, execInto } from '../detach/exec-into.js';
 import type { LimitOption } from '../detach/limits.js';
 import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
@@ -178,7 +178,7 @@ function runForked(daemon: Daemon, start: Start, channel: Channel): never {
     note(start);
     channel.attach();
     assume(identity);
-    become(executable, { ...env, ...channel.env }, daemon.pidfile);
+    execInto(executable, { ...env, ...channel.env }, daemon.pidfile);
   } catch (error) {
     const { message, code, syscall } = error as NodeJS.ErrnoException;
     writeSync(STDERR, `doublefork: ${message}\n`);

@@ -2,13 +2,12 @@
 
 import { fstatSync } from '../builtin/fs.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
-import { integer, outOfRange } from '../posix/errors.js';
-import { become } from './become.js';
+import { errorText, integer, outOfRange } from '../posix/errors.js';
 import type { Commands } from './commands.js';
+import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
 import type { Plan, Target } from './options.js';
 import type { Readiness } from './readiness.js';
-import { describe } from './readiness.js';
 import { reopen } from './redirect.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -92,7 +91,7 @@ export class Daemon implements Disposable {
     // Before the word: when the launcher exits it is gone.
     this.pidfile?.remove();
     if (this.readiness?.pending) this.readiness.failed(reason, code);
-    process.stderr.write(`${describe(reason)}\n`);
+    process.stderr.write(`${errorText(reason)}\n`);
     process.exit(code);
   }
 
@@ -114,7 +113,7 @@ export class Daemon implements Disposable {
     integer(settle, 'options.settle', 0);
     this.readiness?.becomes(settle, say, logOf(this.#stdio));
     try {
-      become({ path, argv }, env, this.pidfile);
+      execInto({ path, argv }, env, this.pidfile);
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
       this.fail(message, code === 'ENOENT' ? 127 : 126);

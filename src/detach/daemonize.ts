@@ -8,7 +8,7 @@ import { openDescriptors } from '../image/inherited.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
-import { posixError } from '../posix/errors.js';
+import { errorText, posixError } from '../posix/errors.js';
 import { refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
@@ -18,7 +18,7 @@ import { closeInherited, listenDescriptors } from './descriptors.js';
 import { engines, type Files } from './engine.js';
 import { ServiceManager } from './manager.js';
 import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
-import { describe, Readiness } from './readiness.js';
+import { Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
 import { replaceStreams } from './streams.js';
@@ -181,7 +181,7 @@ function confineOrExit(confinement: ConfinementRequest, plan: Plan, files: Files
   try {
     confine(confinement, plan.quiesceTimeout);
   } catch (error) {
-    writeSync(2, `${describe(error)}\n`);
+    writeSync(2, `${errorText(error)}\n`);
     files.redirection.abandon();
     files.pidfile?.abandon();
     _exit(1);

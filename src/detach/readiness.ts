@@ -2,6 +2,7 @@
 // the other end.
 
 import { closeSync, writeSync } from '../builtin/fs.js';
+import { errorText } from '../posix/errors.js';
 
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
@@ -42,7 +43,7 @@ export class Readiness implements Disposable {
     const reason =
       this.#uncaught === undefined
         ? `doublefork: the daemon (pid ${process.pid}) exited with code ${code} before it was ready`
-        : describe(this.#uncaught);
+        : errorText(this.#uncaught);
     this.failed(reason, code);
   };
 
@@ -64,7 +65,7 @@ export class Readiness implements Disposable {
   /** The launcher prints the reason and exits with the code, or with 1 if that is 0. */
   failed(reason: unknown, code: number): void {
     this.#delegate?.explain(reason);
-    this.#say(`${code === 0 ? 1 : code}\n${describe(reason)}\n`);
+    this.#say(`${code === 0 ? 1 : code}\n${errorText(reason)}\n`);
   }
 
   /**
@@ -118,11 +119,4 @@ export class Readiness implements Disposable {
   [Symbol.dispose](): void {
     this.ready();
   }
-}
-
-/** For people, as Node prints what nobody caught: an error with its stack, code and cause. */
-export function describe(reason: unknown): string {
-  return typeof reason === 'string'
-    ? reason
-    : process.getBuiltinModule('node:util').inspect(reason);
 }

@@ -45,6 +45,13 @@ function nameOf(errno: number): string {
   return names.find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
 }
 
+/** For people, as Node prints what nobody caught: an error with its stack, code and cause. */
+export function errorText(reason: unknown): string {
+  return typeof reason === 'string'
+    ? reason
+    : process.getBuiltinModule('node:util').inspect(reason);
+}
+
 /** Passes a result through; throws for a negative one. */
 export function check(result: number, syscall: string, path?: string): number {
   if (result < 0) throw posixError(result, syscall, path);

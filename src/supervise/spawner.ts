@@ -10,8 +10,8 @@ import { close, dup, setCloseOnExec } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { openNull } from '../posix/null.js';
 import type { WorkerGroup } from './cgroup.js';
-import type { LinkWriter } from './link.js';
-import type { Identity } from './worker.js';
+import type { WorkerIdentity } from './worker.js';
+import type { WorkerPipeWriter } from './worker-pipe.js';
 
 /** A child that has come to be. */
 export interface Spawned {
@@ -40,20 +40,20 @@ export class Spawner {
    * Starts a process, which has its own image when this returns. Signals must be blocked.
    * @throws EAGAIN, ENOMEM, EMFILE and the like, with nothing started
    */
-  start(identity: Identity, link: LinkWriter, group: WorkerGroup | undefined): Spawned {
+  start(identity: WorkerIdentity, pipe: WorkerPipeWriter, group: WorkerGroup | undefined): Spawned {
     const procs = group?.procs ?? -1;
     const spawned =
       this.#image === undefined
         ? spawn(programRequest(this.#program), -1, procs)
-        : this.#startImage(this.#image, identity, link.fd!, procs);
+        : this.#startImage(this.#image, identity, pipe.fd!, procs);
     this.#release();
     return spawned;
   }
 
   #startImage(
     { path, argv, cwd = '' }: Image,
-    identity: Identity,
-    link: number,
+    identity: WorkerIdentity,
+    pipe: number,
     procs: number,
   ): Spawned {
     const opened: number[] = [];
@@ -86,7 +86,7 @@ export class Spawner {
           nothing: nullFd,
           closed: [],
         },
-        link,
+        pipe,
         procs,
       );
     } finally {
@@ -128,8 +128,8 @@ function programRequest(argv: readonly string[]): ImageRequest {
   };
 }
 
-function spawn(request: ImageRequest, link: number, procs: number): Spawned {
-  const result = addon.spawn(request, link, procs);
+function spawn(request: ImageRequest, pipe: number, procs: number): Spawned {
+  const result = addon.spawn(request, pipe, procs);
   if (typeof result === 'number') return { pid: result, error: undefined };
   const [errno, sentence, call, pid] = result;
   const path = call === 'execve' ? request.path : call === 'chdir' ? request.cwd : undefined;

@@ -2,6 +2,7 @@
 
 import type { Slot, State } from './policy/state.js';
 import { processorTime, residentMemory } from './proc.js';
+import type { WorkerReports } from './reports.js';
 
 /** A worker as others see it. Times in ms, memory in bytes; null: there is no process. */
 export interface WorkerStatus {
@@ -30,26 +31,23 @@ export interface SupervisorStatus {
   workers: WorkerStatus[];
 }
 
-/** What is known of the workers beside the state. */
-export interface Words {
-  /** What processes say that they do, by pid. */
-  texts: ReadonlyMap<number, string>;
-  /** How the last process of each worker ended, by its id. */
-  exits: ReadonlyMap<number, string>;
-}
-
-export function statusOf(state: State, now: number, since: number, words: Words): SupervisorStatus {
+export function statusOf(
+  state: State,
+  now: number,
+  since: number,
+  reports: WorkerReports,
+): SupervisorStatus {
   return {
     pid: process.pid,
     phase: state.phase,
     uptime: Math.round(now - since),
     restarts: state.restarts,
     rss: residentMemory(process.pid) ?? null,
-    workers: state.slots.map((slot) => workerStatus(slot, now, words)),
+    workers: state.slots.map((slot) => workerStatus(slot, now, reports)),
   };
 }
 
-function workerStatus(slot: Slot, now: number, { texts, exits }: Words): WorkerStatus {
+function workerStatus(slot: Slot, now: number, reports: WorkerReports): WorkerStatus {
   const { id, restarts, generation, processes } = slot;
   const current = processes.find(({ role }) => role === 'main') ?? processes[0];
   const pid = current?.pid ?? null;
@@ -62,8 +60,8 @@ function workerStatus(slot: Slot, now: number, { texts, exits }: Words): WorkerS
     generation,
     rss: pid === null ? null : (residentMemory(pid) ?? null),
     cpu: pid === null ? null : (processorTime(pid) ?? null),
-    lastExit: exits.get(id) ?? null,
-    status: pid === null ? null : (texts.get(pid) ?? null),
+    lastExit: reports.lastExitOf(id) ?? null,
+    status: pid === null ? null : (reports.statusOf(pid) ?? null),
     startsIn: Number.isFinite(slot.startAt) ? Math.max(0, Math.round(slot.startAt - now)) : null,
   };
 }

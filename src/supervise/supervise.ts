@@ -10,12 +10,12 @@ import { sameImage } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError } from '../posix/errors.js';
 import { forkSupport, refuseChildren, refuseWorkers } from '../posix/fork.js';
-import { LinkWriter } from './link.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
+import { findSuperior, type Superior } from './superior.js';
 import { Supervisor } from './supervisor.js';
-import { findUpstream, type Upstream } from './upstream.js';
-import { type Identity, Worker } from './worker.js';
+import { Worker, type WorkerIdentity } from './worker.js';
+import { WorkerPipeWriter } from './worker-pipe.js';
 
 /** Whose process this is, once it is a worker's. */
 let current: Worker | undefined;
@@ -30,17 +30,17 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 }
 
 function start(options: SuperviseOptions): Worker {
-  const upstream = findUpstream(current);
-  const plan = check(options, upstream);
+  const reportsTo = findSuperior(current);
+  const plan = check(options, reportsTo);
   const spawner = spawnerFor(plan);
   // They would be the supervisor's, which runs nothing that could hear of them.
   refuseChildren('supervise');
-  const supervisor = new Supervisor(plan, upstream, spawner);
+  const supervisor = new Supervisor(plan, reportsTo, spawner);
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];
-  const { identity, link } = supervisor.run();
+  const { identity, pipe } = supervisor.run();
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, link, plan, upstream);
+  return makeWorker(identity, pipe, plan, reportsTo);
 }
 
 /**
@@ -49,12 +49,12 @@ function start(options: SuperviseOptions): Worker {
  */
 function resumeInNewImage(
   options: SuperviseOptions,
-  identity: Identity,
+  identity: WorkerIdentity,
   handoff: Handoff | undefined,
 ): Worker {
-  const upstream = findUpstream(current);
-  const plan = check(options, upstream);
-  const link = new LinkWriter(handoff?.readyFd);
+  const reportsTo = findSuperior(current);
+  const plan = check(options, reportsTo);
+  const pipe = new WorkerPipeWriter(handoff?.readyFd);
   if (handoff !== undefined) {
     replaceStreams(handoff.stdio.map((it) => it !== null));
     Redirection.adopt(
@@ -62,13 +62,13 @@ function resumeInNewImage(
       handoff.stdio,
     ).apply();
   }
-  const worker = makeWorker(identity, link, plan, upstream);
+  const worker = makeWorker(identity, pipe, plan, reportsTo);
   if (handoff === undefined) worker[Symbol.dispose]();
-  else link.arrived();
+  else pipe.arrived();
   return worker;
 }
 
-function check(options: SuperviseOptions, { awaited }: Upstream): Plan {
+function check(options: SuperviseOptions, { awaited }: Superior): Plan {
   return planFor(options, {
     cwd: process.cwd(),
     path: process.env.PATH ?? '',
@@ -78,10 +78,15 @@ function check(options: SuperviseOptions, { awaited }: Upstream): Plan {
 }
 
 /** From here on this is a worker. */
-function makeWorker(identity: Identity, link: LinkWriter, plan: Plan, upstream: Upstream): Worker {
+function makeWorker(
+  identity: WorkerIdentity,
+  pipe: WorkerPipeWriter,
+  plan: Plan,
+  reportsTo: Superior,
+): Worker {
   const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
-  const worker = new Worker(identity, link, { stopSignal: plan.limits.stopSignal, pingEvery });
-  upstream.handOver(worker);
+  const worker = new Worker(identity, pipe, { stopSignal: plan.limits.stopSignal, pingEvery });
+  reportsTo.handOver(worker);
   thisProcess.isWorker = true;
   current = worker;
   return worker;

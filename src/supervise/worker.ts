@@ -1,18 +1,17 @@
 // What supervise() returns in a worker.
 
-import { describe } from '../detach/readiness.js';
-import { text } from '../posix/errors.js';
-import type { LinkWriter } from './link.js';
+import { errorText, text } from '../posix/errors.js';
+import type { WorkerPipeWriter } from './worker-pipe.js';
 
 /** Which worker a process is. */
-export interface Identity {
+export interface WorkerIdentity {
   id: number;
   generation: number;
   restarts: number;
 }
 
 /** How a worker is to behave. */
-export interface Conduct {
+export interface WorkerSettings {
   stopSignal: NodeJS.Signals;
   /** How often to ping, in ms; 0: when told to. */
   pingEvery: number;
@@ -28,7 +27,7 @@ export class Worker implements Disposable {
   readonly restarts: number;
   /** @internal */
   readonly pingEvery: number;
-  readonly #link: LinkWriter;
+  readonly #pipe: WorkerPipeWriter;
   readonly #stopSignals: ReadonlySet<NodeJS.Signals>;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   readonly #cleanups: (() => unknown)[] = [];
@@ -36,16 +35,16 @@ export class Worker implements Disposable {
   #ready = false;
 
   /** @internal */
-  constructor(identity: Identity, link: LinkWriter, conduct: Conduct) {
+  constructor(identity: WorkerIdentity, pipe: WorkerPipeWriter, settings: WorkerSettings) {
     this.id = identity.id;
     this.generation = identity.generation;
     this.restarts = identity.restarts;
-    this.pingEvery = conduct.pingEvery;
-    this.#link = link;
-    this.#stopSignals = new Set(['SIGTERM', 'SIGINT', conduct.stopSignal]);
+    this.pingEvery = settings.pingEvery;
+    this.#pipe = pipe;
+    this.#stopSignals = new Set(['SIGTERM', 'SIGINT', settings.stopSignal]);
     process.on('uncaughtExceptionMonitor', this.#onException);
-    if (conduct.pingEvery > 0) {
-      this.#heartbeat = setInterval(() => link.ping(), conduct.pingEvery).unref();
+    if (settings.pingEvery > 0) {
+      this.#heartbeat = setInterval(() => pipe.ping(), settings.pingEvery).unref();
     }
   }
 
@@ -58,22 +57,22 @@ export class Worker implements Disposable {
   ready(): void {
     if (this.#ready) return;
     this.#ready = true;
-    this.#link.ready();
+    this.#pipe.ready();
   }
 
   /** Says that it does not hang. Needed only with `watchdog: { ping: 'manual' }`. */
   ping(): void {
-    this.#link.ping();
+    this.#pipe.ping();
   }
 
   /** Says what it does, for people who ask for the status. @param what a line of text */
   status(what: string): void {
-    this.#link.status(text(what, 'what'));
+    this.#pipe.status(text(what, 'what'));
   }
 
   /** Tells the supervisor why this worker is about to end. */
   explain(reason: unknown): void {
-    this.#link.error(describe(reason));
+    this.#pipe.error(errorText(reason));
   }
 
   /**
@@ -116,7 +115,7 @@ export class Worker implements Disposable {
       } catch (error) {
         code = 1;
         this.explain(error);
-        process.stderr.write(`${describe(error)}\n`);
+        process.stderr.write(`${errorText(error)}\n`);
       }
     }
     process.exit(code);
@@ -129,6 +128,6 @@ export class Worker implements Disposable {
     clearInterval(this.#heartbeat);
     process.off('uncaughtExceptionMonitor', this.#onException);
     for (const name of this.#stopSignals) process.off(name, this.#onStop);
-    this.#link.close();
+    this.#pipe.close();
   }
 }

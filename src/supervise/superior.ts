@@ -5,7 +5,8 @@ import type { Daemon } from '../detach/daemon.js';
 import { thisProcess } from '../detach/this-process.js';
 import type { Worker } from './worker.js';
 
-export interface Upstream {
+/** Whom a supervisor reports to. */
+export interface Superior {
   /** Whether somebody waits for the word. */
   readonly awaited: boolean;
   /** Whether this process has a supervisor itself. */
@@ -23,7 +24,7 @@ export interface Upstream {
   handOver(worker: Worker): void;
 }
 
-class DaemonUpstream implements Upstream {
+class DaemonSuperior implements Superior {
   readonly isWorker = false;
   readonly pingEvery = 0;
   readonly #daemon: Daemon;
@@ -60,7 +61,7 @@ class DaemonUpstream implements Upstream {
   }
 }
 
-class WorkerUpstream implements Upstream {
+class WorkerSuperior implements Superior {
   readonly awaited = true;
   readonly isWorker = true;
   readonly pingEvery: number;
@@ -92,13 +93,13 @@ class WorkerUpstream implements Upstream {
 }
 
 /** @param worker whose process this is, if it is one */
-export function findUpstream(worker: Worker | undefined): Upstream {
-  if (worker !== undefined) return new WorkerUpstream(worker);
+export function findSuperior(worker: Worker | undefined): Superior {
+  if (worker !== undefined) return new WorkerSuperior(worker);
   const daemon = thisProcess.daemon;
-  return daemon === undefined ? nobody : new DaemonUpstream(daemon);
+  return daemon === undefined ? nobody : new DaemonSuperior(daemon);
 }
 
-const nobody: Upstream = {
+const nobody: Superior = {
   awaited: false,
   isWorker: false,
   pingEvery: 0,

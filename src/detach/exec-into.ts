@@ -16,7 +16,7 @@ export interface Executable {
  * Becomes another program, which goes on to hold the pidfile.
  * @throws the error of execve(2)
  */
-export function become(
+export function execInto(
   { path, argv }: Executable,
   env: Readonly<Record<string, string | undefined>>,
   pidfile?: Pidfile,

@@ -21,15 +21,15 @@ const LONGEST_TEXT = 16_384;
 const buffer = Buffer.alloc(65_536);
 
 /** The two ends. Neither waits for the other: a supervisor or a worker that hangs does not spread. */
-export function openLink(): { reader: LinkReader; writer: LinkWriter } {
+export function openWorkerPipe(): { reader: WorkerPipeReader; writer: WorkerPipeWriter } {
   const [read, write] = pipe();
   setNonBlocking(read, true);
   setNonBlocking(write, true);
-  return { reader: new LinkReader(read), writer: new LinkWriter(write) };
+  return { reader: new WorkerPipeReader(read), writer: new WorkerPipeWriter(write) };
 }
 
 /** The supervisor's end. */
-export class LinkReader implements Disposable {
+export class WorkerPipeReader implements Disposable {
   readonly fd: number;
   #rest = '';
   /** Whether the other end was closed, by the worker and all of its copies. */
@@ -73,7 +73,7 @@ function parse(line: string): Message | undefined {
 }
 
 /** The worker's end. */
-export class LinkWriter implements Disposable {
+export class WorkerPipeWriter implements Disposable {
   #fd: number | undefined;
   /** What did not fit into the pipe. Of each kind only the last counts. */
   readonly #waiting = new Map<Message['type'], string>();

@@ -1,4 +1,5 @@
-// Signals for a program without an event loop. native/supervise/inbox.cc has the handlers.
+// Signals for a program without an event loop: a handler writes to a pipe that poll(2) watches.
+// native/supervise/inbox.cc has the handlers.
 
 import { addon } from '../posix/addon.js';
 import { check } from '../posix/errors.js';
@@ -11,8 +12,8 @@ export interface Received {
   sender: number;
 }
 
-/** The signals that came since they were last taken. There is one inbox in a process. */
-export class Inbox implements Disposable {
+/** The signals that came since they were last taken. There is one such pipe in a process. */
+export class SelfPipe implements Disposable {
   /** Readable when a signal has come. */
   readonly fd: number;
 

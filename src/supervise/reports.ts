@@ -1,0 +1,54 @@
+// What workers have told their supervisor.
+
+import type { Exit } from './policy/state.js';
+import { describeExit } from './sentences.js';
+
+export class WorkerReports {
+  /** What processes say that they do, by pid. */
+  readonly #statuses = new Map<number, string>();
+  /** Why processes end, by pid: told before they do. */
+  readonly #errors = new Map<number, string>();
+  /** How the last process of each worker ended, by the worker's id. */
+  readonly #exits = new Map<number, string>();
+  #lastError: string | undefined;
+
+  status(pid: number, text: string): void {
+    this.#statuses.set(pid, text);
+  }
+
+  error(pid: number, text: string): void {
+    this.#errors.set(pid, text);
+  }
+
+  statusOf(pid: number): string | undefined {
+    return this.#statuses.get(pid);
+  }
+
+  lastExitOf(worker: number): string | undefined {
+    return this.#exits.get(worker);
+  }
+
+  /** The last error that ended a worker, or this program's own. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  fail(error: string): void {
+    this.#lastError = error;
+  }
+
+  /** A process is gone. Its error is kept until its {@link exit} is told. */
+  gone(pid: number): void {
+    this.#statuses.delete(pid);
+  }
+
+  /** Completes an exit by what the worker has told of it. */
+  exit(exit: Exit): Exit {
+    const error = this.#errors.get(exit.pid);
+    this.#errors.delete(exit.pid);
+    this.#lastError = error ?? this.#lastError;
+    const complete = error === undefined ? exit : { ...exit, error };
+    this.#exits.set(exit.worker, describeExit(complete));
+    return complete;
+  }
+}

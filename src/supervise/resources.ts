@@ -1,0 +1,83 @@
+// What a supervisor has open beside its workers.
+
+import { delegatedGroup, Groups } from './cgroup.js';
+import { ControlSocket } from './control.js';
+import { keepYoungGenerationSmall, letYoungGenerationGrow } from './heap.js';
+import { Journal } from './journal.js';
+import type { Plan } from './options.js';
+import { SelfPipe } from './self-pipe.js';
+
+const SIGNALS = [
+  'SIGCHLD',
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGHUP',
+  'SIGUSR1',
+  'SIGUSR2',
+] as const satisfies NodeJS.Signals[];
+
+export class Resources implements Disposable {
+  readonly journal: Journal;
+  readonly control: ControlSocket | undefined;
+  readonly groups: Groups | undefined;
+  readonly signals: SelfPipe;
+
+  /** @throws what opening the log, the control socket and the group does, with nothing changed */
+  constructor(plan: Plan) {
+    this.journal = new Journal(plan.log);
+    try {
+      this.control = openControl(plan, this.journal);
+      this.groups = openGroups(plan, this.journal);
+      this.signals = new SelfPipe(SIGNALS);
+    } catch (error) {
+      this.groups?.[Symbol.dispose]();
+      this.control?.[Symbol.dispose]();
+      this.journal[Symbol.dispose]();
+      throw error;
+    }
+    keepYoungGenerationSmall();
+  }
+
+  /** In a worker: closes its copies. What they stand for is the supervisor's. */
+  release(): void {
+    this.groups?.release();
+    letYoungGenerationGrow();
+    this.signals.close();
+    this.control?.release();
+    this.journal[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    letYoungGenerationGrow();
+    this.signals.close();
+    this.groups?.[Symbol.dispose]();
+    this.control?.[Symbol.dispose]();
+    this.journal[Symbol.dispose]();
+  }
+}
+
+/** One that was offered and cannot be had, as when another supervisor has it, need not be. */
+function openControl({ control }: Plan, journal: Journal): ControlSocket | undefined {
+  if (control === undefined) return undefined;
+  try {
+    return new ControlSocket(control.path);
+  } catch (error) {
+    if (!control.offered) throw error;
+    journal.tell({ event: 'no-control', error: (error as Error).message });
+    return undefined;
+  }
+}
+
+function openGroups({ cgroup }: Plan, journal: Journal): Groups | undefined {
+  if (cgroup === 'none') return undefined;
+  if (cgroup !== 'auto') return new Groups(cgroup);
+  const own = delegatedGroup();
+  if (own === undefined) return undefined;
+  try {
+    return new Groups(own);
+  } catch (error) {
+    journal.tell({ event: 'no-cgroup', error: (error as Error).message });
+    return undefined;
+  }
+}

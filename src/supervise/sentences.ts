@@ -1,0 +1,84 @@
+// The supervisor's decisions in words.
+
+import type { Decision, Exit, Outcome } from './policy/state.js';
+
+export type Level = 'info' | 'warn' | 'error';
+
+export function levelOf(decision: Decision): Level {
+  switch (decision.event) {
+    case 'give-up':
+    case 'failed':
+      return 'error';
+    case 'exit':
+      return decision.cause === 'itself' && decision.exitCode !== 0 ? 'warn' : 'info';
+    case 'end':
+      return decision.cause === 'watchdog' || decision.cause === 'not ready' ? 'warn' : 'info';
+    case 'backoff':
+    case 'refused':
+    case 'kill':
+    case 'replacement-failed':
+    case 'no-control':
+    case 'no-cgroup':
+      return 'warn';
+    default:
+      return 'info';
+  }
+}
+
+/** How a process ended, and why: `exited with code 3: Error: no database`. */
+export function describeExit(exit: Exit): string {
+  const { cause, error } = exit;
+  const told = cause === 'itself' ? '' : ` (${cause})`;
+  // Of an error with its stack, what it is.
+  const why = error === undefined ? '' : `: ${error.split('\n', 1)[0]}`;
+  return `${describeOutcome(exit)}${told}${why}`;
+}
+
+function describeOutcome({ exitCode, signal, coreDumped, outOfMemory }: Outcome): string {
+  if (outOfMemory) return 'out of memory';
+  if (signal === null) return `exited with code ${exitCode}`;
+  return `killed by ${signal}${coreDumped ? ', core dumped' : ''}`;
+}
+
+export function sentence(decision: Decision): string {
+  switch (decision.event) {
+    case 'start':
+      return `worker ${decision.worker} started with pid ${decision.pid}`;
+    case 'ready':
+      return `worker ${decision.worker} is ready after ${decision.after} ms`;
+    case 'exit':
+      return `worker ${decision.worker} ended after ${decision.uptime} ms: ${describeExit(decision)}`;
+    case 'backoff':
+      return `worker ${decision.worker} failed ${decision.failures} times; starting again in ${decision.delay} ms`;
+    case 'refused':
+      return `worker ${decision.worker} cannot be started (${decision.code}); trying again`;
+    case 'done':
+      return `worker ${decision.worker} is not started again`;
+    case 'end':
+      return `worker ${decision.worker} gets ${decision.signal}: ${decision.cause}`;
+    case 'kill':
+      return `worker ${decision.worker} did not end in time and is killed`;
+    case 'replace':
+      return `worker ${decision.worker} is being replaced: ${decision.reason}`;
+    case 'replacement-failed':
+      return `worker ${decision.worker} stays: its replacement failed (${decision.reason})`;
+    case 'serving':
+      return `all ${decision.workers} workers are ready`;
+    case 'reloaded':
+      return 'all workers were replaced';
+    case 'scale':
+      return `from ${decision.from} to ${decision.to} workers`;
+    case 'no-control':
+      return `nobody can ask how the workers are: ${decision.error}`;
+    case 'no-cgroup':
+      return `workers get no control groups of their own: ${decision.error}`;
+    case 'give-up':
+      return `worker ${decision.worker} failed ${decision.failures} times: giving up with code ${decision.code}`;
+    case 'stop':
+      return `stopping: ${decision.by}`;
+    case 'stopped':
+      return `ended with code ${decision.code}`;
+    case 'failed':
+      return 'the supervisor failed: please report this';
+  }
+}

@@ -1,0 +1,115 @@
+// The processes of the workers, as the supervisor has them: what they say, what descends from them, and
+// that they end.
+
+import { POLLIN, type PollRequest } from '../posix/descriptor.js';
+import type { WaitResult } from '../posix/process.js';
+import { Families, killQuietly } from './family.js';
+import type { Event, Outcome } from './policy/state.js';
+import { WorkerReports } from './reports.js';
+import type { StartedProcess } from './starter.js';
+import type { WorkerPipeReader } from './worker-pipe.js';
+
+export class Workers {
+  readonly reports = new WorkerReports();
+  readonly #families = new Families();
+  readonly #pipes = new Map<number, WorkerPipeReader>();
+  /** Images that have not come to supervise() yet, and the program's own signals that came for them. */
+  readonly #arriving = new Map<number, Set<NodeJS.Signals>>();
+  readonly #memoryRanOut: () => boolean;
+
+  /** @param memoryRanOut tells of a process that was killed whether it was for want of memory */
+  constructor(memoryRanOut: () => boolean) {
+    this.#memoryRanOut = memoryRanOut;
+  }
+
+  add({ pid, pipe, group, arriving, error }: StartedProcess): void {
+    this.#pipes.set(pid, pipe);
+    this.#families.add(pid, group);
+    if (error !== undefined) this.reports.error(pid, error.message);
+    else if (arriving) this.#arriving.set(pid, new Set());
+  }
+
+  pollRequests(): PollRequest[] {
+    const requests: PollRequest[] = [];
+    for (const { ended, fd } of this.#pipes.values()) {
+      if (!ended) requests.push({ fd, events: POLLIN });
+    }
+    return requests;
+  }
+
+  /** What workers have said, as far as it concerns the policy. */
+  *read(ready: ReadonlyMap<number, number>, now: number): Generator<Event> {
+    for (const [pid, pipe] of this.#pipes) {
+      if (ready.has(pipe.fd)) yield* this.#readPipe(pid, pipe, now);
+    }
+  }
+
+  *#readPipe(pid: number, pipe: WorkerPipeReader, now: number): Generator<Event> {
+    for (const message of pipe.read()) {
+      if (message.type === 'status') this.reports.status(pid, message.text);
+      else if (message.type === 'error') this.reports.error(pid, message.text);
+      else {
+        if (message.type === 'arrived') this.#deliverSignals(pid);
+        yield { type: message.type, now, pid };
+      }
+    }
+  }
+
+  #deliverSignals(pid: number): void {
+    const signals = this.#arriving.get(pid) ?? [];
+    this.#arriving.delete(pid);
+    for (const signal of signals) killQuietly(pid, signal);
+  }
+
+  /** The workers that have ended, reaped. */
+  *reap(now: number): Generator<Event> {
+    for (const result of this.#families.reap()) yield* this.#exited(result, now);
+  }
+
+  *#exited({ pid, exitCode, signal, coreDumped }: WaitResult, now: number): Generator<Event> {
+    const pipe = this.#pipes.get(pid);
+    if (pipe !== undefined) {
+      // Its last words, and that it was ready, come before its end.
+      yield* this.#readPipe(pid, pipe, now);
+      pipe[Symbol.dispose]();
+      this.#pipes.delete(pid);
+    }
+    this.#arriving.delete(pid);
+    this.reports.gone(pid);
+    const outOfMemory = signal === 'SIGKILL' && this.#memoryRanOut();
+    const outcome: Outcome = { exitCode, signal, coreDumped, outOfMemory };
+    yield { type: 'exited', now, pid, outcome, random: Math.random() };
+  }
+
+  /** Asks a worker to end. */
+  signal(pid: number, signal: NodeJS.Signals): void {
+    // What it has started would be nobody's once it has ended.
+    this.#families.note(pid);
+    killQuietly(pid, signal);
+    // One that is stopped takes no other signal.
+    killQuietly(pid, 'SIGCONT');
+  }
+
+  /** SIGKILL for a worker and all that it has started. */
+  kill(pid: number): void {
+    this.#families.kill(pid);
+  }
+
+  /** Passes a signal on whose meaning is the program's. */
+  passOn(pid: number, signal: NodeJS.Signals): void {
+    // It has none of the program's handlers yet, and would end, or start a debugger.
+    const kept = this.#arriving.get(pid);
+    if (kept === undefined) killQuietly(pid, signal);
+    else kept.add(signal);
+  }
+
+  /** Ends everything that is left. @returns whether there was something; call it until there is not */
+  clear(): boolean {
+    return this.#families.clear();
+  }
+
+  /** In a worker: closes the copies of the supervisor's ends. */
+  release(): void {
+    for (const pipe of this.#pipes.values()) pipe[Symbol.dispose]();
+  }
+}
