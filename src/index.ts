@@ -17,6 +17,7 @@ export type { Commands } from './detach/commands.js';
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';
+export { type Drained, type DrainOptions, drain } from './listen/drain.js';
 export type { Listener, ListenOptions } from './listen/listen.js';
 export { listen } from './listen/listen.js';
 export type { PidfileState } from './pidfile/inspect.js';

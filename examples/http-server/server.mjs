@@ -3,7 +3,7 @@
 // PORT: where to listen, 8080 unless set; 0: any free port.
 
 import { createServer } from 'node:http';
-import { daemonize } from 'doublefork';
+import { daemonize, drain } from 'doublefork';
 import { forget, log, remember, running } from './state.mjs';
 
 const port = process.env.PORT ?? '8080';
@@ -35,4 +35,4 @@ server.listen({ port, host: '127.0.0.1' }, () => {
 });
 
 // SIGTERM or SIGINT: requests under way are answered, and with nothing left to do the process ends.
-daemon.signal.addEventListener('abort', () => server.close());
+daemon.signal.addEventListener('abort', () => drain(server));
