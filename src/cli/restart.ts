@@ -6,7 +6,7 @@ import { findProgram } from '../control/program.js';
 import { isReplaying } from '../image/replay.js';
 import { print } from './output.js';
 import { begin } from './start.js';
-import { type StopCommandOptions, schedule, stopWithProgress } from './stop.js';
+import { type StopCommandOptions, schedule, sentence, stopWithProgress } from './stop.js';
 import { declareTargets, known } from './targets.js';
 
 export function declare(command: Command): void {
@@ -34,10 +34,9 @@ async function restart(names: string[], options: StopCommandOptions): Promise<vo
   if (!isReplaying()) {
     // One that could not be started again is better left alone.
     findProgram(app.program, app.args, app.cwd, app.env.PATH);
-    const { pid } = await stopWithProgress(subject!, options.schedule);
-    if (!options.json) {
-      print(pid === undefined ? `${label} was not running` : `${label} has stopped`);
-    }
+    const [outcome] = await stopWithProgress([subject!], options.schedule);
+    if (outcome?.stopped === undefined) throw outcome?.error;
+    if (!options.json) print(sentence(subject!, outcome.stopped));
   }
   await begin(app, options.json ?? false);
 }

@@ -1,11 +1,12 @@
 // doublefork stop [names...]
 
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseSchedule } from '../control/schedule.js';
+import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';
 import { type Stopped, stopDaemon } from '../control/stop.js';
-import { print, printJson } from './output.js';
+import { EXIT } from './exit.js';
+import { clean, complain, print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { declareTargets, known, type Subject, type TargetOptions } from './targets.js';
+import { declareManyTargets, known, type Subject, type TargetOptions } from './targets.js';
 
 export interface StopCommandOptions extends TargetOptions {
   schedule?: string;
@@ -13,7 +14,7 @@ export interface StopCommandOptions extends TargetOptions {
 }
 
 export function declare(command: Command): void {
-  declareTargets(command)
+  declareManyTargets(command)
     .option(
       '--schedule <schedule>',
       'signals, and the seconds to wait after each; default: TERM/10/KILL/5',
@@ -36,32 +37,71 @@ export function schedule(text: string): string {
 /** What was not running is as it should be, and a success; but not what there has never been. */
 async function stop(names: string[], options: StopCommandOptions): Promise<void> {
   const wanted = await known(names, options);
+  if (wanted.length === 0 && !options.json) print('no daemon was started here');
+  // All at once: the time to wait is that of the slowest, not the sum.
+  const outcomes = await stopWithProgress(wanted, options.schedule);
   const done: unknown[] = [];
-  for (const subject of wanted) {
-    const stopped = await stopWithProgress(subject, options.schedule);
-    done.push({ name: subject.label, pid: stopped.pid ?? null, signals: stopped.signals });
-    if (options.json) continue;
-    print(
-      stopped.pid === undefined
-        ? `${subject.label} was not running`
-        : `${subject.label} has stopped (pid ${stopped.pid}, ${stopped.signals.at(-1)})`,
-    );
+  for (const { subject, stopped, error } of outcomes) {
+    if (stopped === undefined) {
+      complain(error);
+      process.exitCode = EXIT.failed;
+      continue;
+    }
+    done.push({ name: subject.label, ...stopped, pid: stopped.pid ?? null });
+    if (!options.json) print(sentence(subject, stopped));
   }
   if (options.json) printJson(done);
 }
 
-/** @throws as stopDaemon() does */
+/** What has become of one of them. */
+export interface Outcome {
+  subject: Subject;
+  /** undefined: it could not be stopped. */
+  stopped?: Stopped;
+  error?: unknown;
+}
+
 export async function stopWithProgress(
-  { label, target, app }: Subject,
+  subjects: readonly Subject[],
   schedule?: string,
-): Promise<Stopped> {
-  using progress = new Progress(`stopping ${label}`);
+): Promise<Outcome[]> {
+  if (subjects.length === 0) return [];
+  const labels = subjects.map(({ label }) => label).join(', ');
+  using progress = new Progress(`stopping ${labels}`);
+  return await Promise.all(subjects.map((subject) => stopOne(subject, schedule, progress)));
+}
+
+async function stopOne(
+  subject: Subject,
+  schedule: string | undefined,
+  progress: Progress,
+): Promise<Outcome> {
+  const { label, target, app } = subject;
   let sent = 0;
-  return await stopDaemon(target, {
-    schedule: schedule ?? app?.stop ?? 'TERM/10/KILL/5',
-    onSignal: (signal, pid) => {
-      // The first is what was asked for; each further one is news.
-      if (sent++ > 0) progress.update(`stopping ${label}: sent ${signal} to process ${pid}`);
-    },
-  });
+  try {
+    const stopped = await stopDaemon(target, {
+      schedule: schedule ?? app?.stop ?? DEFAULT_SCHEDULE,
+      onSignal: (signal, pid) => {
+        // The first is what was asked for; each further one is news.
+        if (sent++ > 0) progress.update(`stopping ${label}: sent ${signal} to process ${pid}`);
+      },
+    });
+    return { subject, stopped };
+  } catch (error) {
+    const { message } = error as Error;
+    return { subject, error: Object.assign(error as Error, { message: `${label}: ${message}` }) };
+  }
+}
+
+/** `web has stopped (pid 12, SIGTERM)`, and behind it what had to be ended after it. */
+export function sentence({ label }: Subject, { pid, signals, left }: Stopped): string {
+  const how =
+    pid === undefined
+      ? `${label} was not running`
+      : `${label} has stopped (pid ${pid}, ${signals.at(-1)})`;
+  if (left.length === 0) return how;
+  const rest = left.map(
+    (each) => `${clean(each.command)} (pid ${each.pid}, ${each.signals.at(-1)})`,
+  );
+  return `${how}; ended what it had left: ${rest.join(', ')}`;
 }

@@ -12,6 +12,7 @@ import { pidfileOf, type Target } from '../control/target.js';
 export interface TargetOptions {
   pidfile?: string;
   config?: string;
+  all?: boolean;
 }
 
 /** A daemon that a command is about. */
@@ -30,6 +31,11 @@ export function declareTargets(command: Command): Command {
     .option('--config <file>', 'read this in place of doublefork.config.*');
 }
 
+/** The same, for a command that can be about all of them. */
+export function declareManyTargets(command: Command): Command {
+  return declareTargets(command).option('--all', 'all daemons that were started here');
+}
+
 /**
  * The daemons that were named; without a name, the only one that is known.
  * @throws if none is known, or several are
@@ -39,12 +45,18 @@ export async function subjects(names: string[], options: TargetOptions): Promise
     const target = { pidfile: options.pidfile };
     return [{ label: pidfileOf(target), target, app: undefined }];
   }
+  if (options.all) return await Promise.all(all(names).map((name) => subject(name, options)));
   if (names.length > 0) return await Promise.all(names.map((name) => subject(name, options)));
   const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];
   const known = [...new Set([...apps.map(({ name }) => name), ...recordedNames()])];
   if (known.length === 1) return [await subject(known[0]!, options)];
   if (known.length === 0) throw new Error('no daemon is known here; name one');
   throw new Error(`which one of ${known.join(', ')}? Name it`);
+}
+
+function all(names: readonly string[]): string[] {
+  if (names.length > 0) throw new Error(`all, or ${names.join(', ')}: give one of them`);
+  return recordedNames();
 }
 
 async function subject(name: string, options: TargetOptions): Promise<Subject> {

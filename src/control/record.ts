@@ -25,6 +25,8 @@ export interface RecordFields {
   startTime: number | undefined;
   /** Which boot: after another one the same pid and start time mean nothing. */
   boot: string | undefined;
+  /** The session that was made for it; what it starts is in there, too. undefined: it is in another's. */
+  session?: number;
   /** When, in ms since 1970. */
   startedAt: number;
   pidfile: string;
@@ -37,6 +39,8 @@ export interface RecordFields {
 export interface DaemonRecord extends RecordFields {
   /** Whether the very process that it is about is alive. */
   readonly isRunning: boolean;
+  /** Whether the machine has not been started anew since: numbers of processes mean what they did. */
+  readonly isOfThisBoot: boolean;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
@@ -70,7 +74,8 @@ export function readRecord(name: string): DaemonRecord | undefined {
     throw error;
   }
   const fields = parse(content, path);
-  return { ...fields, isRunning: isRunning(fields) };
+  const isOfThisBoot = fields.boot === bootId();
+  return { ...fields, isOfThisBoot, isRunning: isOfThisBoot && isRunning(fields) };
 }
 
 function parse(content: string, path: string): RecordFields {
@@ -81,8 +86,8 @@ function parse(content: string, path: string): RecordFields {
   }
 }
 
-function isRunning({ pid, startTime: started, boot }: RecordFields): boolean {
-  return started !== undefined && boot === bootId() && isAlive(pid) && startTime(pid) === started;
+function isRunning({ pid, startTime: started }: RecordFields): boolean {
+  return started !== undefined && isAlive(pid) && startTime(pid) === started;
 }
 
 /** The names of which there is a record, in order. */
@@ -96,7 +101,12 @@ export function recordedNames(): string[] {
 /** Notes who this process is; complete, or not at all. */
 export function writeRecord(fields: Omit<RecordFields, 'pid' | 'startTime' | 'boot'>): void {
   const { pid } = process;
-  const record: RecordFields = { ...fields, pid, startTime: startTime(pid), boot: bootId() };
+  const record: RecordFields = {
+    ...fields,
+    pid,
+    startTime: startTime(pid),
+    boot: bootId(),
+  };
   const path = pathOf(fields.name);
   const draft = `${path}.${pid}`;
   // The environment in it may hold secrets.

@@ -21,7 +21,7 @@ import { parentOf } from '../pidfile/process.js';
 import { posixError } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
-import { _exit, kill, waitpid } from '../posix/process.js';
+import { _exit, getsid, kill, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
 import type { App } from './app.js';
 import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
@@ -188,7 +188,7 @@ function runForked(daemon: Daemon, start: Start, channel: Channel): never {
 }
 
 function note({ app, pidfile, log }: Pick<Start, 'app' | 'pidfile' | 'log'>): void {
-  writeRecord({ name: app.name, startedAt: Date.now(), pidfile, log, app });
+  writeRecord({ name: app.name, session: getsid(), startedAt: Date.now(), pidfile, log, app });
 }
 
 /** What was written to the log since, for a message; at most the last 4 kB. */

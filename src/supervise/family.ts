@@ -9,8 +9,9 @@ import {
   type WaitResult,
   waitpid,
 } from '../posix/process.js';
+import { descendantsOf, type ProcessEntry, startTimeOf } from '../posix/processes.js';
 import type { WorkerGroup } from './cgroup.js';
-import { descendantsOf, ownChildren, type Relative, startTimeOf } from './proc.js';
+import { ownChildren } from './proc.js';
 
 /** How long the end of a worker waits for what was killed with it. In ms. */
 const CLEARING = 1000;
@@ -22,7 +23,7 @@ const CLEARING = 1000;
  */
 export class Families {
   /** Workers, and what of each has been seen to descend from it. */
-  readonly #workers = new Map<number, Relative[]>();
+  readonly #workers = new Map<number, ProcessEntry[]>();
   readonly #groups = new Map<number, WorkerGroup>();
   /** Groups of workers that are gone, in which somebody may be about to end. */
   readonly #left = new Set<WorkerGroup>();

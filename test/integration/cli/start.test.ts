@@ -285,7 +285,7 @@ test('restart: the same program with the same options, under another pid', async
   const second = await place.status('it');
   expect({ code, stdout }).toEqual({
     code: 0,
-    stdout: `it has stopped\nit runs with pid ${second.pid}\n`,
+    stdout: `it has stopped (pid ${first.pid}, SIGTERM)\nit runs with pid ${second.pid}\n`,
   });
   expect(second.pid).not.toBe(first.pid);
   expect(readFileSync(`/proc/${second.pid}/environ`, 'utf8')).toContain('COLOUR=red');

@@ -45,7 +45,7 @@ describe('C21 stop', () => {
       { pidfile },
       { onSignal: (signal, to) => told.push([signal, to]) },
     );
-    expect(stopped).toEqual({ pid, signals: ['SIGTERM'] });
+    expect(stopped).toEqual({ pid, signals: ['SIGTERM'], left: [] });
     expect(told).toEqual([['SIGTERM', pid]]);
     expect(stat(pid)?.state ?? 'Z').toBe('Z');
     expect(await program.report()).toBe('SIGTERM');
@@ -55,7 +55,7 @@ describe('C21 stop', () => {
   test('kills one that ignores TERM, after the deadline, and removes its pidfile', async () => {
     const { pid, pidfile, program } = await daemon(`process.on('SIGTERM', () => report('no'))`);
     const stopped = await stopDaemon({ pidfile }, { schedule: 'TERM/0.2/KILL/10' });
-    expect(stopped).toEqual({ pid, signals: ['SIGTERM', 'SIGKILL'] });
+    expect(stopped).toEqual({ pid, signals: ['SIGTERM', 'SIGKILL'], left: [] });
     await gone(program, pidfile);
   });
 
@@ -93,7 +93,7 @@ describe('C21 stop', () => {
 
   test('of what does not run does nothing', async () => {
     const pidfile = join(temporaryFolder(), 'pid');
-    expect(await stopDaemon({ pidfile })).toEqual({ pid: undefined, signals: [] });
+    expect(await stopDaemon({ pidfile })).toEqual({ pid: undefined, signals: [], left: [] });
   });
 
   test('refuses a schedule that cannot be, before it does anything', async () => {
@@ -122,7 +122,7 @@ describe('C14 stop and status leave alone', () => {
       pid: other.pid,
       reason: `it is not locked: process ${other.pid} is another program's`,
     });
-    expect(await stopDaemon({ pidfile })).toEqual({ pid: undefined, signals: [] });
+    expect(await stopDaemon({ pidfile })).toEqual({ pid: undefined, signals: [], left: [] });
     expect(() => signalDaemon({ pidfile }, 'KILL')).toThrow('ESRCH: it is not running');
     expect(stat(other.pid)?.state).toMatch(/[RSD]/);
     expect(readFileSync(pidfile, 'utf8')).toBe(`${other.pid}\n`);
@@ -188,7 +188,7 @@ describe('C14 stop and status leave alone', () => {
       `),
       ]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(reports).toEqual([true, 1, { signals: [] }]);
+      expect(reports).toEqual([true, 1, { signals: [], left: [] }]);
     },
   );
 });

@@ -1,0 +1,96 @@
+// What a daemon has started: it ends with it. Nothing of doublefork stays behind a daemon that could
+// have kept a list, so that is read off the processes that there are, again and again.
+
+import {
+  allProcesses,
+  commandLineOf,
+  descendantsOf,
+  type ProcessEntry,
+  processEntry,
+  readProc,
+} from '../posix/processes.js';
+import { CONTROL_VARIABLE, controlFor } from './folders.js';
+import { readRecord } from './record.js';
+import type { Target } from './target.js';
+
+/** A process that a daemon has started, or that what it has started has. */
+export interface Relative {
+  pid: number;
+  /** Clock ticks after the boot. */
+  startTime: number;
+  /** Its program and arguments. */
+  command: string;
+}
+
+/**
+ * The processes that belong to a daemon, the daemon itself left out:
+ *
+ * - its descendants, and theirs;
+ * - whoever is in a session that one of these leads;
+ * - of a daemon that was started under a name, whoever is in its session, which was made for it.
+ *
+ * What has left by a double fork and a setsid(2) of its own before the first look is a daemon itself,
+ * and is not found. Nor is anything where there is no /proc.
+ */
+export class Family {
+  readonly #daemon: number | undefined;
+  /** Whether a process of a session is one of the family. */
+  readonly #isInSession: (entry: ProcessEntry) => boolean;
+  /** Those that were seen, by pid: once its parent has ended nobody tells whose a process was. */
+  readonly #seen = new Map<number, Relative>();
+
+  /** @param daemon undefined: it has ended, and may have left somebody */
+  constructor(target: Target, daemon: number | undefined) {
+    this.#daemon = daemon;
+    this.#isInSession = 'name' in target ? sessionOf(target.name, daemon) : () => false;
+    this.look();
+  }
+
+  /** Those that are alive. The command that asks is not one of them, although the daemon may have started it. */
+  look(): Relative[] {
+    const processes = allProcesses();
+    const byPid = new Map(processes.map((entry) => [entry.pid, entry]));
+    const own = ownLine(byPid);
+    const isSeen = ({ pid, startTime }: ProcessEntry) =>
+      this.#seen.get(pid)?.startTime === startTime;
+    const roots = processes.filter((entry) => entry.pid === this.#daemon || isSeen(entry));
+    const below = roots.flatMap(({ pid }) => descendantsOf(pid, processes));
+    const leaders = new Set(
+      [...roots, ...below].filter(({ pid, session }) => pid === session).map(({ pid }) => pid),
+    );
+    const inSession = processes.filter(
+      (entry) => leaders.has(entry.session) || this.#isInSession(entry),
+    );
+    for (const { pid, startTime } of [...below, ...inSession]) {
+      if (own.has(pid) || pid === this.#daemon || isSeen(byPid.get(pid)!)) continue;
+      this.#seen.set(pid, { pid, startTime, command: commandLineOf(pid) ?? 'a process' });
+    }
+    return [...this.#seen.values()].filter(({ pid, startTime }) => {
+      const entry = byPid.get(pid);
+      return entry?.startTime === startTime && entry.state !== 'Z' && entry.state !== 'X';
+    });
+  }
+}
+
+/** This process, and those that it descends from. */
+function ownLine(processes: ReadonlyMap<number, ProcessEntry>): Set<number> {
+  const line = new Set<number>();
+  for (let pid = process.pid; pid > 1 && !line.has(pid); pid = processes.get(pid)?.ppid ?? 0) {
+    line.add(pid);
+  }
+  return line;
+}
+
+/**
+ * While somebody is in a session its number is given to no other. When all have left that may happen;
+ * so where the daemon is not in it (any more) those that are must have its mark in their environment.
+ */
+function sessionOf(name: string, daemon: number | undefined): (entry: ProcessEntry) => boolean {
+  const record = readRecord(name);
+  if (record?.session === undefined || !record.isOfThisBoot) return () => false;
+  const isSure = daemon !== undefined && processEntry(daemon)?.session === record.session;
+  const mark = `${CONTROL_VARIABLE}=${controlFor(name)}`;
+  return ({ pid, session }) =>
+    session === record.session &&
+    (isSure || (readProc(`/proc/${pid}/environ`)?.split('\0').includes(mark) ?? false));
+}
