@@ -11,6 +11,7 @@ import { close } from '../posix/descriptor.js';
 import { forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { print, printJson, table } from './output.js';
+import { knownPackages } from './packages.js';
 
 interface Finding {
   what: string;
@@ -50,6 +51,7 @@ function examine(): Finding[] {
     folder('logs', logFolder()),
     attempt('pidfile lock', 'failed', lock),
     ...limits(),
+    ...packages(),
   ];
 }
 
@@ -108,6 +110,15 @@ function limits(): Finding[] {
     const [soft, hard] = line.slice(name.length).trim().split(/\s+/);
     return [fact(name.replace('Max ', 'limit: '), `${soft} soft, ${hard} hard`)];
   });
+}
+
+/** Of the project in whose directory this is run. */
+function packages(): Finding[] {
+  return knownPackages(process.cwd()).map(({ name, version, remedy }) => ({
+    what: `package: ${name}`,
+    verdict: 'warning',
+    detail: `${name} ${version} ${remedy}`,
+  }));
 }
 
 const SIGNS = {

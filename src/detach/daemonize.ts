@@ -138,6 +138,7 @@ interface Inherited {
   moved: boolean;
 }
 
+/** What is left to do in the new process. It is silent: the terminal is the launcher's. */
 function becomeDaemon(plan: Plan, files: Files, inherited: Inherited): Daemon {
   const { readyFd, kept, descriptors, moved } = inherited;
   const { pidfile, redirection } = files;
