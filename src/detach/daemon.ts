@@ -2,7 +2,8 @@
 
 import { fstatSync } from '../builtin/fs.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
-import { errorText, integer, outOfRange } from '../posix/errors.js';
+import { bindMethods } from '../posix/bind.js';
+import { errorText, integer, isError, outOfRange } from '../posix/errors.js';
 import type { Commands } from './commands.js';
 import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
@@ -11,6 +12,9 @@ import type { Readiness } from './readiness.js';
 import { reopen } from './redirect.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** A second signal this soon is the first once more: a supervisor and its service manager both send it. In ms. */
+const TOLD_TWICE = 500;
 
 /** How long a program must live to count as started, unless told otherwise. In ms. */
 export const SETTLE_MS = 1000;
@@ -61,6 +65,7 @@ export class Daemon implements Disposable {
     this.#manager = manager;
     this.#stdio = stdio;
     this.#commands = commands;
+    bindMethods(this);
   }
 
   /** The process id. */
@@ -70,13 +75,24 @@ export class Daemon implements Disposable {
 
   /**
    * Says that the daemon serves: with `ready: 'manual'` the launcher now exits with code 0. In the
-   * foreground the service manager is told, if there is one (NOTIFY_SOCKET).
-   * @param status a line for people, which the service manager shows
-   * @throws the error of sendmsg(2) if the service manager cannot be told
+   * foreground the service manager is told, if there is one (NOTIFY_SOCKET); if it cannot be reached
+   * there is a warning, and the service runs.
+   *
+   * It can be given as a callback: `app.listen(port, daemon.ready)`.
+   * @param status a line for people, which the service manager shows; or an error, with which the
+   * daemon has failed instead (see {@link fail}): Express 5 passes that of listen(2). Anything else
+   * counts as nothing
    */
-  ready(status?: string): void {
+  ready(status?: unknown): void {
+    if (isError(status)) this.fail(status);
+    const problem = this.announce(typeof status === 'string' ? status : undefined);
+    if (problem !== undefined) process.emitWarning(problem);
+  }
+
+  /** @internal @returns why the service manager cannot be told */
+  announce(status?: string): Error | undefined {
     this.readiness?.ready();
-    this.#manager?.ready(status);
+    return this.#manager?.ready(status);
   }
 
   /**
@@ -122,7 +138,8 @@ export class Daemon implements Disposable {
 
   /**
    * Aborted by the first SIGTERM or SIGINT, with the signal's name as the reason; a second one ends
-   * the process. Until this is read once, those signals do what they always do.
+   * the process, unless it comes within half a second: service managers signal all of a service, and
+   * its supervisor does too. Until this is read once, those signals do what they always do.
    */
   get signal(): AbortSignal {
     if (this.#stop === undefined) {
@@ -133,8 +150,10 @@ export class Daemon implements Disposable {
   }
 
   readonly #onStop = (name: NodeJS.Signals): void => {
-    this.#manager?.stopping();
-    this[Symbol.dispose]();
+    if (this.#stop?.signal.aborted) return;
+    const problem = this.#manager?.stopping();
+    if (problem !== undefined) process.emitWarning(problem);
+    setTimeout(this[Symbol.dispose], TOLD_TWICE).unref();
     this.#stop?.abort(name);
   };
 

@@ -173,8 +173,9 @@ function inForeground(plan: Plan): Daemon {
   if (confinement !== undefined) confineOrExit(confinement, plan, files);
   setUp(plan, redirection);
   if (pidfile !== undefined) claim(pidfile);
-  if (!plan.manual) manager?.ready();
-  return new Daemon({ detached: false, manager, pidfile }, plan);
+  const daemon = new Daemon({ detached: false, manager, pidfile }, plan);
+  if (!plan.manual) daemon.ready();
+  return daemon;
 }
 
 /** Confined in part, the program must not go on, and cannot be trusted to see to that itself. */

@@ -2,6 +2,7 @@
 
 import { resolve } from '../builtin/path.js';
 import { takeListener } from '../image/handoff.js';
+import { bindMethods } from '../posix/bind.js';
 import { close } from '../posix/descriptor.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';
@@ -74,6 +75,7 @@ class Socket implements Listener {
     this.#unix = typeof bound === 'number' ? undefined : bound;
     this.fd = typeof bound === 'number' ? bound : bound.fd;
     this.address = describe(getsockname(this.fd));
+    bindMethods(this);
   }
 
   close(): void {

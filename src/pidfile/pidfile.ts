@@ -11,6 +11,7 @@ import {
 } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { resolve } from '../builtin/path.js';
+import { bindMethods } from '../posix/bind.js';
 import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_UN, tryFlock } from '../posix/lock.js';
@@ -59,6 +60,7 @@ export class Pidfile implements Disposable {
     this.path = path;
     this.#fd = fd;
     this.#created = created;
+    bindMethods(this);
   }
 
   /**

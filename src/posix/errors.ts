@@ -88,6 +88,11 @@ export function outOfRange(name: string, expected: string, value: unknown): Rang
   );
 }
 
+/** Also an error of another realm, such as those of node:vm and of test runners built on it. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+}
+
 /** A whole number in a range, by default that of a C int. */
 export function integer(
   value: unknown,

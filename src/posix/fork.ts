@@ -3,7 +3,7 @@
 import { writeSync } from '../builtin/fs.js';
 import { constants } from '../builtin/os.js';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
-import { integer, outOfRange, posixError } from './errors.js';
+import { errorText, integer, outOfRange, posixError } from './errors.js';
 import { runChildHooks, runParentHooks } from './fork-hooks.js';
 import { tellWorkers } from './workers.js';
 
@@ -49,7 +49,7 @@ function prepareChild(): void {
   try {
     runChildHooks({ moved: false });
   } catch (error) {
-    writeSync(2, `${process.getBuiltinModule('node:util').inspect(error)}\n`);
+    writeSync(2, `${errorText(error)}\n`);
     addon._exit(1);
   }
 }

@@ -2,6 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { bindMethods } from '../posix/bind.js';
 import type { Request } from './control.js';
 import type { SupervisorStatus } from './status.js';
 
@@ -31,6 +32,7 @@ export class ControlClient implements AsyncDisposable {
     });
     // The end of the connection tells as much.
     socket.on('error', () => {});
+    bindMethods(this);
   }
 
   /**

@@ -19,6 +19,7 @@ export function levelOf(decision: Decision): Level {
     case 'replacement-failed':
     case 'no-control':
     case 'no-cgroup':
+    case 'no-manager':
       return 'warn';
     default:
       return 'info';
@@ -72,6 +73,8 @@ export function sentence(decision: Decision): string {
       return `nobody can ask how the workers are: ${decision.error}`;
     case 'no-cgroup':
       return `workers get no control groups of their own: ${decision.error}`;
+    case 'no-manager':
+      return decision.error;
     case 'give-up':
       return `worker ${decision.worker} failed ${decision.failures} times: giving up with code ${decision.code}`;
     case 'stop':

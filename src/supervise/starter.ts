@@ -2,7 +2,8 @@
 
 import { execInto } from '../detach/exec-into.js';
 import { errorText } from '../posix/errors.js';
-import { fork } from '../posix/fork.js';
+import { forkProcess } from '../posix/fork.js';
+import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit, PR_SET_PDEATHSIG, prctl, setpgid } from '../posix/process.js';
 import { SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 import type { Groups, WorkerGroup } from './cgroup.js';
@@ -72,7 +73,7 @@ export class Starter {
       parts = openParts(this.#groups);
       made =
         this.#spawner === undefined
-          ? { pid: fork({ parent: 'alone' }), error: undefined }
+          ? { pid: forkProcess({ parent: 'alone' }), error: undefined }
           : this.#spawner.start(identity, parts.writer, parts.group);
     } catch (error) {
       if (parts !== undefined) discard(parts);
@@ -90,6 +91,7 @@ export class Starter {
       leaveSupervisor();
       unblockSignals();
       if (this.#program !== undefined) runProgram(this.#program);
+      runChildHooks({ moved: false });
     } catch (error) {
       parts.writer.error(errorText(error));
       _exit(127);

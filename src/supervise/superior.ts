@@ -14,8 +14,8 @@ export interface Superior {
   /** How often to say that the supervisor does not hang, in ms; 0: never. */
   readonly pingEvery: number;
   ping(): void;
-  /** All workers are ready. */
-  ready(): void;
+  /** All workers are ready. @returns why a service manager cannot be told that */
+  ready(): Error | undefined;
   /** It is over. `reason` is for people. */
   ended(code: number, reason: string | undefined): void;
   /** The log files were moved away. */
@@ -39,8 +39,8 @@ class DaemonSuperior implements Superior {
 
   ping(): void {}
 
-  ready(): void {
-    this.#daemon.ready();
+  ready(): Error | undefined {
+    return this.#daemon.announce();
   }
 
   ended(code: number, reason: string | undefined): void {
@@ -76,7 +76,7 @@ class WorkerSuperior implements Superior {
     this.#worker.ping();
   }
 
-  ready(): void {
+  ready(): undefined {
     this.#worker.ready();
   }
 
@@ -104,7 +104,7 @@ const nobody: Superior = {
   isWorker: false,
   pingEvery: 0,
   ping() {},
-  ready() {},
+  ready: () => undefined,
   ended() {},
   reopenLogs() {},
   handOver() {},

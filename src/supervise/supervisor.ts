@@ -184,11 +184,16 @@ export class Supervisor {
         this.#tell(action.decision);
         return undefined;
       case 'announce':
-        this.#reportsTo.ready();
+        this.#announce();
         return undefined;
       case 'exit':
         return this.#exit(action.code);
     }
+  }
+
+  #announce(): void {
+    const problem = this.#reportsTo.ready();
+    if (problem !== undefined) this.#tell({ event: 'no-manager', error: problem.message });
   }
 
   #fork({ id, generation, restarts }: WorkerIdentity): ForkedWorker | undefined {

@@ -1,6 +1,7 @@
 // What supervise() returns in a worker.
 
-import { errorText, text } from '../posix/errors.js';
+import { bindMethods } from '../posix/bind.js';
+import { errorText, isError, text } from '../posix/errors.js';
 import type { WorkerPipeWriter } from './worker-pipe.js';
 
 /** Which worker a process is. */
@@ -46,6 +47,7 @@ export class Worker implements Disposable {
     if (settings.pingEvery > 0) {
       this.#heartbeat = setInterval(() => pipe.ping(), settings.pingEvery).unref();
     }
+    bindMethods(this);
   }
 
   /** The process id. */
@@ -53,8 +55,18 @@ export class Worker implements Disposable {
     return process.pid;
   }
 
-  /** Says that it serves. With `ready: 'started'` that is taken for granted. */
-  ready(): void {
+  /**
+   * Says that it serves. With `ready: 'started'` that is taken for granted. It can be given as a
+   * callback: `app.listen({ fd }, worker.ready)`.
+   * @param problem an error, with which the worker has failed instead: it tells the supervisor, prints
+   * it and exits with code 1. Anything else counts as nothing
+   */
+  ready(problem?: unknown): void {
+    if (isError(problem)) {
+      this.explain(problem);
+      process.stderr.write(`${errorText(problem)}\n`);
+      process.exit(1);
+    }
     if (this.#ready) return;
     this.#ready = true;
     this.#pipe.ready();
@@ -77,8 +89,9 @@ export class Worker implements Disposable {
 
   /**
    * Aborted when the worker is told to end (SIGTERM, SIGINT, the `stopSignal`), with the signal's name
-   * as the reason; a second signal ends the process. Until this is read once, those signals do what
-   * they always do.
+   * as the reason. Further ones are for the same request, as when a service manager signals all of a
+   * service: what does not end in time is killed by the supervisor. Until this is read once, those
+   * signals do what they always do.
    */
   get signal(): AbortSignal {
     if (this.#stop === undefined) {
@@ -89,7 +102,6 @@ export class Worker implements Disposable {
   }
 
   readonly #onStop = (name: NodeJS.Signals): void => {
-    for (const name of this.#stopSignals) process.off(name, this.#onStop);
     this.#stop?.abort(name);
   };
 

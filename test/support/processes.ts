@@ -117,9 +117,9 @@ export function stacks(pid: number): string {
 }
 
 /** Kills by pid; one that is gone already is what was wanted. */
-export function killQuietly(pid: number): void {
+export function killQuietly(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

@@ -160,5 +160,6 @@ export type Decision =
   | { event: 'no-control'; error: string }
   /** Its group was delegated to it, and cannot be divided all the same. */
   | { event: 'no-cgroup'; error: string }
+  | { event: 'no-manager'; error: string }
   /** The supervisor itself. */
   | { event: 'failed'; error: string };

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
-import { MARK, marked, stat, until } from '../../support/processes.js';
+import { killQuietly, MARK, marked, stat, until } from '../../support/processes.js';
 import { inline, launch, run, start } from '../../support/program.js';
 import { Terminal } from '../../support/pty.js';
 
@@ -317,8 +317,25 @@ describe('daemon.signal', () => {
     const pid: number = await program.report();
     process.kill(pid, signal);
     expect(await program.report()).toBe(signal);
-    // A second one ends what did not end by itself.
-    process.kill(pid, signal);
+    // A second one ends what did not end by itself; but see the next test.
+    await until(() => {
+      killQuietly(pid, signal);
+      return stat(pid) === undefined;
+    }, 'the end after a second signal');
+    await program.ended;
+  });
+
+  test('a second one that comes with the first is the same request', async () => {
+    const program = start(`
+      ${STOPPABLE}
+      process.on('SIGWINCH', () => { report('finished'); process.exit(0); });
+    `);
+    const pid: number = await program.report();
+    process.kill(pid, 'SIGTERM');
+    expect(await program.report()).toBe('SIGTERM');
+    // Delivered in this order, the lower number first.
+    for (const signal of ['SIGTERM', 'SIGWINCH'] as const) process.kill(pid, signal);
+    expect(await program.report()).toBe('finished');
     await program.ended;
   });
 

@@ -1,5 +1,6 @@
 // detach: 'auto': who stays in the foreground, and what the service manager is told.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AF_UNIX, bind, close, MSG_DONTWAIT, recvmsg, SOCK_DGRAM, socket } from 'doublefork/posix';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -8,6 +9,7 @@ import { node } from '../../support/node.js';
 import { until } from '../../support/processes.js';
 import { execute, inline, launch, run, start } from '../../support/program.js';
 import { testAsRoot } from '../../support/root.js';
+import { decisions } from '../supervise/tools.js';
 
 const DETACHED = 'report({ detached: daemonize({ keepFds: [3] }).detached, pid: process.pid });';
 
@@ -33,6 +35,12 @@ class Manager {
     }, 'a message for the service manager');
     return message!;
   }
+}
+
+function plainFile(): string {
+  const path = join(temporaryFolder(), 'file');
+  writeFileSync(path, '');
+  return path;
 }
 
 describe("detach: 'auto'", () => {
@@ -106,10 +114,55 @@ describe('the service manager', () => {
     expect(await manager.next()).toBe(`READY=1\nSTATUS=Ready (pid ${pid})`);
   });
 
-  test('that cannot be reached is an error', async () => {
+  test.each([
+    ['a path where nothing is', () => join(temporaryFolder(), 'nobody'), 'ENOENT'],
+    ['a file', plainFile, 'ECONNREFUSED'],
+    ['an abstract name', () => '@nobody listens', 'ECONNREFUSED'],
+    ['another family', () => 'vsock:2:1234', 'it must begin with "/" or "@"'],
+    ['a relative path', () => 'notify', 'it must begin with "/" or "@"'],
+  ])(
+    '%s: one that cannot be reached is one warning, and the service runs',
+    async (_, make, why) => {
+      const NOTIFY_SOCKET = make();
+      const { code, stderr, reports } = await run(
+        `
+        const daemon = daemonize({ keepFds: [3], ready: 'manual' });
+        daemon.ready();
+        daemon.signal.addEventListener('abort', () => { report('stopping'); process.exit(0); });
+        setInterval(() => {}, 1e6);
+        process.kill(process.pid);
+      `,
+        { env: { NOTIFY_SOCKET } },
+      );
+      expect({ code, reports }).toEqual({ code: 0, reports: ['stopping'] });
+      expect(stderr).toContain(`NOTIFY_SOCKET=${NOTIFY_SOCKET} cannot be told`);
+      expect(stderr).toContain(why);
+      expect(stderr.match(/cannot be told/g)).toHaveLength(1);
+    },
+  );
+
+  test('one that cannot be reached is a warning of daemonize() where it says so itself', async () => {
     const path = join(temporaryFolder(), 'nobody');
     const { code, stderr } = await run('daemonize()', { env: { NOTIFY_SOCKET: path } });
-    expect(code).toBe(1);
+    expect(code).toBe(0);
     expect(stderr).toContain(`ENOENT: no such file or directory, sendmsg '${path}'`);
+  });
+
+  test('one that cannot be reached is a warning of the supervisor, whose workers serve', async () => {
+    const NOTIFY_SOCKET = join(temporaryFolder(), 'nobody');
+    const { code, stderr, reports } = await run(
+      `
+        daemonize({ keepFds: [3], ready: 'manual' });
+        const worker = doublefork.supervise({ restart: 'never', ready: 'manual' });
+        worker.ready();
+        report('up');
+        process.exit(0);
+      `,
+      { env: { NOTIFY_SOCKET } },
+    );
+    expect({ code, reports }).toEqual({ code: 0, reports: ['up'] });
+    const [told, ...more] = decisions({ stderr }, 'no-manager');
+    expect(told).toMatchObject({ level: 40, msg: expect.stringContaining('ENOENT') });
+    expect(more).toEqual([]);
   });
 });

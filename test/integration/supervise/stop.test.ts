@@ -91,6 +91,24 @@ describe('stop', () => {
     expect(decisions(await program.ended, 'exit')).toMatchObject([exit]);
   });
 
+  test('a worker that is told again by its service manager finishes what it has begun', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise();
+      worker.signal.addEventListener('abort', () => report('told'));
+      // Delivered after SIGTERM, if both are waiting: the lower number comes first.
+      process.on('SIGWINCH', () => { report('finished'); process.exit(0); });
+      report(process.pid);
+      ${STAY}
+    `);
+    const worker = await program.report();
+    process.kill(program.pid);
+    expect(await program.report()).toBe('told');
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGWINCH'] as const) process.kill(worker, signal);
+    const ended = await program.ended;
+    expect(ended.reports.slice(2)).toEqual(['finished']);
+    expect(decisions(ended, 'exit')).toMatchObject([{ exitCode: 0, cause: 'stop' }]);
+  });
+
   test('SIGQUIT does not wait', async () => {
     const program = start(`${SUPERVISE}
       const worker = supervise({ stopTimeout: 0 });

@@ -1,0 +1,16 @@
+// Methods that may be taken off their object.
+
+/** For constructors: `const { ready } = daemon` and `server.listen(0, daemon.ready)` work from then on. */
+export function bindMethods(object: object): void {
+  const methods = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(object));
+  for (const name of Reflect.ownKeys(methods)) {
+    const { value, get } = methods[name as string]!;
+    if (get !== undefined || typeof value !== 'function' || name === 'constructor') continue;
+    // As methods are: not shown, and not copied with what is enumerable.
+    Object.defineProperty(object, name, {
+      value: value.bind(object),
+      writable: true,
+      configurable: true,
+    });
+  }
+}
