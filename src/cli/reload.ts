@@ -1,11 +1,61 @@
-// doublefork reload [names...]: SIGHUP, unless the app has another signal for it.
+// doublefork reload [names...]: of a supervisor, new workers, and whether they are ready; of others
+// SIGHUP, unless the app has another signal for it.
 
 import type { Command } from 'commander';
-import { tell } from './signal.js';
-import { declareTargets, type TargetOptions } from './targets.js';
+import { EXIT } from './exit.js';
+import { complain, print, printJson } from './output.js';
+import { Progress } from './progress.js';
+import { send, type TellOptions } from './signal.js';
+import { asking, controlOf, isNobody } from './supervisor.js';
+import { declareManyTargets, known, type Subject } from './targets.js';
+import { count } from './workers.js';
 
 export function declare(command: Command): void {
-  declareTargets(command)
-    .option('--json', 'say in JSON what was sent')
-    .action((names: string[], options: TargetOptions) => tell('reload', names, options));
+  declareManyTargets(command)
+    .option('--force', 'send the signal also to one that does not listen to it')
+    .option('--json', 'say in JSON what was done')
+    .addHelpText(
+      'after',
+      '\nOf a supervisor it waits until the new workers are ready; if they do not become so, it exits with 1 and\nthe workers from before go on. Of others it sends SIGHUP, or the signal that the app has for it.',
+    )
+    .action(reload);
+}
+
+/** One after the other: a reload takes the machine's power, and each may be watched. */
+export async function reload(names: string[], options: TellOptions): Promise<void> {
+  const done: unknown[] = [];
+  for (const subject of await known(names, options)) {
+    try {
+      const { said, ...facts } = (await reloadWorkers(subject)) ?? send('reload', subject, options);
+      done.push({ name: subject.label, ...facts });
+      if (!options.json) print(said);
+    } catch (error) {
+      complain(error);
+      process.exitCode = EXIT.failed;
+    }
+  }
+  if (options.json) printJson(done);
+}
+
+/** @returns undefined if it is no supervisor, or is to be told in another way */
+async function reloadWorkers({ label, target, app }: Subject) {
+  const path = controlOf(target);
+  if (path === undefined || app?.commands.reload !== undefined) return undefined;
+  const control = { label, path };
+  let pid: number;
+  try {
+    // One that is stopped does not answer; it would not be known for how long to wait for the reload.
+    ({ pid } = await asking(control, (client) => client.status()));
+  } catch (error) {
+    if (isNobody(error)) return undefined;
+    throw error;
+  }
+  using _ = new Progress(`reloading ${label}`);
+  await asking(control, (client) => client.reload()).catch((error: Error) => {
+    throw new Error(`${label} was not reloaded; the workers from before go on: ${error.message}`);
+  });
+  const { workers } = await asking(control, (client) => client.status());
+  const ready = workers.filter(({ state }) => state === 'ready').length;
+  const said = `${label} has been reloaded: ${ready} of ${count(workers.length, 'worker')} ready (pid ${pid})`;
+  return { said, pid, workers: workers.length, ready };
 }

@@ -3,10 +3,12 @@
 import type { Command } from 'commander';
 import { signalDaemon } from '../control/signal.js';
 import { COMMANDS, type Commands, signalOf } from '../detach/commands.js';
-import { print, printJson } from './output.js';
-import { declareTargets, known, type TargetOptions } from './targets.js';
+import { EXIT } from './exit.js';
+import { complain, print, printJson } from './output.js';
+import { declareManyTargets, known, type Subject, type TargetOptions } from './targets.js';
 
-interface Options extends TargetOptions {
+export interface TellOptions extends TargetOptions {
+  force?: boolean;
   json?: boolean;
 }
 
@@ -15,20 +17,45 @@ export function declare(command: Command): void {
     '<signal>',
     'HUP, SIGHUP, 1, or a command: stop, reload, reopen, or one of the app',
   );
-  declareTargets(command).option('--json', 'say in JSON what was sent').action(tell);
+  declareManyTargets(command)
+    .option('--force', 'send it also to one that does not listen to it, and may end by it')
+    .option('--json', 'say in JSON what was sent')
+    .action(tell);
 }
 
 /** Sends a signal to each of the daemons. */
-export async function tell(signal: string, names: string[], options: Options): Promise<void> {
+async function tell(signal: string, names: string[], options: TellOptions): Promise<void> {
+  const subjects = await known(names, options);
+  for (const { label, app } of subjects) refuseNonsense(signal, label, app?.commands ?? {});
   const done: unknown[] = [];
-  for (const { label, target, app } of await known(names, options)) {
-    const commands = app?.commands ?? {};
-    refuseNonsense(signal, label, commands);
-    const pid = signalDaemon(target, signal, { commands });
-    done.push({ name: label, pid, signal });
-    if (!options.json) print(`sent ${signal} to ${label} (pid ${pid})`);
+  for (const subject of subjects) {
+    try {
+      const { said, ...facts } = send(signal, subject, options);
+      done.push({ name: subject.label, ...facts });
+      if (!options.json) print(said);
+    } catch (error) {
+      complain(error);
+      process.exitCode = EXIT.failed;
+    }
   }
   if (options.json) printJson(done);
+}
+
+/** @throws as signalDaemon() does */
+export function send(
+  signal: string,
+  { label, target, app }: Subject,
+  { force = false }: TellOptions,
+) {
+  try {
+    const pid = signalDaemon(target, signal, { commands: app?.commands ?? {}, force });
+    return { said: `sent ${signal} to ${label} (pid ${pid})`, pid, signal };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTSUP') {
+      (error as Error).message += '. --force sends it all the same';
+    }
+    throw error;
+  }
 }
 
 function refuseNonsense(signal: string, label: string, own: Commands): void {

@@ -97,3 +97,38 @@ export function commandLineOf(pid: number): string | undefined {
   const line = readProc(`/proc/${pid}/cmdline`)?.replace(/\0+$/, '').replaceAll('\0', ' ');
   return line === '' ? undefined : line;
 }
+
+/** What becomes of a signal that a process is sent. */
+export type SignalFate = 'heard' | 'ignored' | 'default';
+
+/** rt_sigtimedwait(2), by architecture. */
+const SIGNAL_WAITS: Readonly<Record<string, string>> = { x64: '128', arm64: '137' };
+
+/** Whether a thread of it waits in sigwait(3): for which signals, and that they are blocked, does not show then. */
+function waitsForSignals(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.some(
+    (tid) =>
+      readProc(`/proc/${pid}/task/${tid}/syscall`)?.split(' ')[0] === SIGNAL_WAITS[process.arch],
+  );
+}
+
+/**
+ * Whether a process listens to a signal: has a handler for it, or blocks it to fetch it by itself
+ * (signalfd(2), sigwait(3)). undefined: there is no such process, or no /proc that tells.
+ */
+export function signalFate(pid: number, signal: number): SignalFate | undefined {
+  const status = readProc(`/proc/${pid}/status`);
+  if (status === undefined) return undefined;
+  const isIn = (field: string) => {
+    const mask = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
+    return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+  };
+  if (isIn('SigCgt') || isIn('SigBlk')) return 'heard';
+  if (isIn('SigIgn')) return 'ignored';
+  try {
+    return waitsForSignals(pid) ? 'heard' : 'default';
+  } catch {
+    return undefined; // It has ended meanwhile.
+  }
+}
