@@ -11,6 +11,7 @@ import {
 } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { dirname } from '../builtin/path.js';
+import { START_VARIABLE } from '../detach/command.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
 import { type Executable, execInto } from '../detach/exec-into.js';
@@ -102,6 +103,12 @@ export async function startApp(app: App, say: (pid: number) => string): Promise<
   }
 }
 
+/** A program that calls daemonize() itself is told that it has been detached. */
+const withPid = (env: Start['env']): Start['env'] => ({
+  ...env,
+  [START_VARIABLE]: String(process.pid),
+});
+
 /** Nobody else needs the daemon: it becomes the program. */
 function runInPlace(
   daemon: Daemon,
@@ -110,7 +117,7 @@ function runInPlace(
   note({ app, ...start });
   assume(identity);
   return daemon.exec(executable.path, executable.argv, {
-    env,
+    env: withPid(env),
     settle: app.settle,
     say: say(process.pid),
   });
@@ -178,7 +185,7 @@ function runForked(daemon: Daemon, start: Start, channel: Channel): never {
     note(start);
     channel.attach();
     assume(identity);
-    execInto(executable, { ...env, ...channel.env }, daemon.pidfile);
+    execInto(executable, withPid({ ...env, ...channel.env }), daemon.pidfile);
   } catch (error) {
     const { message, code, syscall } = error as NodeJS.ErrnoException;
     writeSync(STDERR, `doublefork: ${message}\n`);

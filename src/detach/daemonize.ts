@@ -4,6 +4,7 @@ import { accessSync, constants, statSync, writeSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { join } from '../builtin/path.js';
 import type { Handoff } from '../image/handoff.js';
+import { workingDirectory } from '../image/image.js';
 import { openDescriptors } from '../image/inherited.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
@@ -12,6 +13,7 @@ import { errorText, posixError } from '../posix/errors.js';
 import { refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
+import { isStartedByCommand } from './command.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
 import { closeInherited, listenDescriptors } from './descriptors.js';
@@ -232,7 +234,14 @@ function keptDescriptors(plan: Plan, launcher: number): Set<number> {
 }
 
 function surroundings(): Surroundings {
-  return { cwd: process.cwd(), pid: process.pid, env: process.env, worker: thisProcess.isWorker };
+  return {
+    // '': it was removed, which matters to relative paths only.
+    cwd: workingDirectory() ?? '',
+    pid: process.pid,
+    env: process.env,
+    worker: thisProcess.isWorker,
+    started: isStartedByCommand(),
+  };
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */

@@ -1,8 +1,9 @@
 // What daemonize() can be asked for: types, defaults, validation. Nothing here has an effect.
 
+import { constants as os } from '../builtin/os.js';
 import { resolve } from '../builtin/path.js';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
-import { descriptor, integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { descriptor, integer, invalidType, outOfRange, posixError, text } from '../posix/errors.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { COMMANDS, type Commands } from './commands.js';
 import { type IdentityOptions, type IdentityPlan, identityPlan } from './identity.js';
@@ -69,7 +70,7 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   /**
    * `'always'` leaves the terminal, `'never'` stays in the foreground, `'auto'` (default) stays if a
    * service manager has started this process: NOTIFY_SOCKET is set, SYSTEMD_EXEC_PID is its id, or
-   * its id is 1. A unit with `Type=forking` wants `'always'`.
+   * its id is 1; or `doublefork start` has. A unit with `Type=forking` wants `'always'`.
    */
   detach?: 'auto' | 'always' | 'never';
   /**
@@ -114,6 +115,8 @@ export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>;
   /** Whether supervise() has forked this process. */
   worker: boolean;
+  /** Whether `doublefork start` has started it. */
+  started: boolean;
 }
 
 const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
@@ -148,7 +151,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
 
 /**
  * Checks the options and fills in the defaults.
- * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ * @throws ENOTSUP if it is to detach what the command has detached; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
  */
 export function plan(options: DaemonizeOptions, surroundings: Surroundings): Plan {
   if (typeof options !== 'object' || options === null) {
@@ -163,6 +166,11 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
     }
   }
   const detach = oneOf(options.detach, 'detach', ['auto', 'always', 'never']);
+  if (detach === 'always' && surroundings.started) {
+    const why =
+      "daemonize() was told to leave the terminal (detach: 'always'), but doublefork start has done so, and would lose sight of the daemon; leave the option out";
+    throw posixError(-os.errno.ENOTSUP, 'daemonize', undefined, why);
+  }
   const detached = detach === 'always' || (detach === 'auto' && !isSupervised(surroundings));
   const usual: StdioTarget = detached ? 'null' : 'keep';
   const output = options.log ?? usual;
@@ -196,12 +204,16 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
 }
 
 /**
- * Whether a service manager has started this process itself, and watches it. A parent with pid 1 is
+ * Whether a service manager, or the command, has started this process itself, and watches it. A parent with pid 1 is
  * no proof of that; containers have other ones.
  */
-function isSupervised({ pid, env, worker }: Surroundings): boolean {
+function isSupervised({ pid, env, worker, started }: Surroundings): boolean {
   return (
-    worker || pid === 1 || (env.NOTIFY_SOCKET ?? '') !== '' || env.SYSTEMD_EXEC_PID === String(pid)
+    worker ||
+    started ||
+    pid === 1 ||
+    (env.NOTIFY_SOCKET ?? '') !== '' ||
+    env.SYSTEMD_EXEC_PID === String(pid)
   );
 }
 

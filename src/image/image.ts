@@ -22,11 +22,11 @@ export interface Image {
   cwd: string | undefined;
 }
 
-function workingDirectory(): string | undefined {
+/** undefined: it was removed. A new image starts there as well. */
+export function workingDirectory(): string | undefined {
   try {
     return process.cwd();
   } catch {
-    // It was removed. Then the new image starts there as well.
     return undefined;
   }
 }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { testFork } from '../../support/engine.js';
 import { root } from '../../support/node.js';
 import { stat, until } from '../../support/processes.js';
 import { Place } from './command.js';
@@ -472,4 +473,63 @@ test('completion scripts are in the language of their shell, and name every comm
       );
     }
   }
+});
+
+describe('a program that calls daemonize() itself', () => {
+  const serve = (options: string, more = '') => `
+    import { daemonize } from '${root}/dist/index.js';
+    import { spawnSync } from 'node:child_process';
+    import { writeFileSync } from 'node:fs';
+    const daemon = daemonize({ pidfile: 'app.pid', cwd: 'keep', ${options} });
+    const env = spawnSync('env', { encoding: 'utf8' }).stdout;
+    ${more};
+    writeFileSync('there', JSON.stringify({ pid: process.pid, detached: daemon.detached, env }));
+    setInterval(() => {}, 1e6);`;
+
+  test('stays in the foreground, and is the daemon that is known', async () => {
+    const place = new Place();
+    writeFileSync(join(place.folder, 'app.mjs'), serve("log: 'app.log'"));
+    for (const command of ['start', 'restart']) {
+      const words = command === 'start' ? ['--name', 'it', '--', './app.mjs'] : ['it'];
+      expect(await place.run(command, ...words)).toMatchObject({ code: 0, stderr: '' });
+      const { status, pid } = await place.status('it');
+      expect(status).toBe('running');
+      const there = JSON.parse(readFileSync(join(place.folder, 'there'), 'utf8'));
+      expect(there).toMatchObject({ pid, detached: false });
+      // Its children are not in its place.
+      expect(there.env).not.toContain('DOUBLEFORK_START');
+      expect(readFileSync(join(place.folder, 'app.pid'), 'utf8')).toBe(`${pid}\n`);
+    }
+    expect((await place.run('stop', 'it')).code).toBe(0);
+  });
+
+  testFork('has its readiness passed on', async () => {
+    const place = new Place();
+    const wait = `while (!(await import('node:fs')).existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 20));
+      writeFileSync('ready', ''); daemon.ready()`;
+    writeFileSync(join(place.folder, 'app.mjs'), serve("ready: 'manual'", wait));
+    const starting = place.launch([
+      'start',
+      '--name',
+      'it',
+      '--ready',
+      'notify',
+      '--',
+      './app.mjs',
+    ]);
+    await until(() => existsSync(join(place.folder, 'app.pid')), 'it has begun');
+    writeFileSync(join(place.folder, 'go'), '');
+    expect((await starting.ended).code).toBe(0);
+    expect(existsSync(join(place.folder, 'ready'))).toBe(true);
+    await place.run('stop', 'it');
+  });
+
+  test('and insists on leaving: is refused, and nothing is left', async () => {
+    const place = new Place();
+    writeFileSync(join(place.folder, 'app.mjs'), serve("detach: 'always'"));
+    const { code, stderr } = await place.startIt('', ['./app.mjs']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('but doublefork start has done so');
+    expect(existsSync(join(place.folder, 'there'))).toBe(false);
+  });
 });
