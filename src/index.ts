@@ -17,6 +17,8 @@ export type { Commands } from './detach/commands.js';
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';
+export type { Job, JobContext, JobOptions } from './jobs/in-fork.js';
+export { inFork } from './jobs/index.js';
 export { type Drained, type DrainOptions, drain } from './listen/drain.js';
 export type { Listener, ListenOptions } from './listen/listen.js';
 export { listen } from './listen/listen.js';

@@ -38,6 +38,8 @@ const LIBRARY = {
     'posix/index': 'src/posix/index.ts',
     // Loaded by supervise(), see src/supervise/index.ts.
     supervise: 'src/supervise/supervise.ts',
+    // Loaded by inFork() and its like, see src/jobs/index.ts.
+    jobs: 'src/jobs/jobs.ts',
     // For the tests.
     'supervise/control-client': 'src/supervise/control-client.ts',
   },

@@ -19,7 +19,7 @@ const houses = [
     root: 'src',
     layers: [
       ['index.ts', 'cli'],
-      ['config', 'supervise'],
+      ['config', 'supervise', 'jobs'],
       // Finds, signals and stops a daemon; its record.
       ['control'],
       ['detach'],

@@ -9,6 +9,7 @@
 #include "fork/exports.h"
 #include "fork/fork.h"
 #include "fork/move.h"
+#include "fork/revive.h"
 
 namespace doublefork {
 namespace {
@@ -19,16 +20,19 @@ uv_loop_t* MainLoop(Napi::Env env) {
   return loop;
 }
 
-// fork(parent, timeoutMs) -> 0, pid or a refusal.
+// fork(parent, timeoutMs, holdThreads) -> 0, pid or a refusal.
 Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
   const ForkRequest request = {MainLoop(info.Env()),
                                static_cast<Parent>(info[0].As<Napi::Number>().Int32Value()),
-                               info[1].As<Napi::Number>().Int32Value()};
+                               info[1].As<Napi::Number>().Int32Value(), info[2].ToBoolean()};
   Reason reason;
   const pid_t pid = Fork(request, reason);
   if (pid < 0) return Refusal(info.Env(), reason);
   return Napi::Number::New(info.Env(), pid);
 }
+
+// releaseThreads(): those that fork() was asked to hold go on.
+void ReleaseThreadsBinding(const Napi::CallbackInfo&) { ReleaseThreads(); }
 
 class WaitingLauncher final : public LauncherTask {
  public:
@@ -94,6 +98,7 @@ Napi::Value ForkSupport(const Napi::CallbackInfo& info) {
 void ExportFork(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("fork", Napi::Function::New(env, ForkBinding, "fork"));
+  exports.Set("releaseThreads", Napi::Function::New(env, ReleaseThreadsBinding, "releaseThreads"));
   exports.Set("detach", Napi::Function::New(env, DetachBinding, "detach"));
   exports.Set("confine", Napi::Function::New(env, ConfineBinding, "confine"));
   exports.Set("forkSupport", Napi::Function::New(env, ForkSupport, "forkSupport"));

@@ -36,10 +36,10 @@ long CloneProcess(int* tid_address) {
 }
 
 // The first steps of the new process.
-void StartChild(Freeze& freeze, KernelObjects& objects, HiddenHeap& heap, int report,
+void StartChild(Freeze& freeze, KernelObjects& objects, HiddenHeap& heap, bool holds, int report,
                 Reason& reason, void* robust_list, size_t robust_list_size) {
   RegisterOwnThread(robust_list, robust_list_size);
-  if (!objects.Separate(reason) || !CreateThreads(reason)) {
+  if (!objects.Separate(reason) || !CreateThreads(holds, reason)) {
     Send(report, reason);
     arch::Syscall(SYS_exit_group, 1);
   }
@@ -78,7 +78,8 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
 
   const long pid = CloneProcess(freeze.tid_address());
   if (pid == 0) {
-    StartChild(freeze, objects, heap, report.writer(), reason, robust_list, robust_list_size);
+    StartChild(freeze, objects, heap, request.holds_threads, report.writer(), reason, robust_list,
+               robust_list_size);
     return 0;
   }
   if (pid < 0) {

@@ -20,6 +20,9 @@ struct ForkRequest {
   uv_loop_t* main_loop;
   Parent parent;
   int timeout_ms;  // for the other threads to come to rest
+  // The child is for one thing only, and nothing of the parent's may happen in it: see
+  // CreateThreads().
+  bool holds_threads;
 };
 
 // 0 in the child, its process id in the parent, -1 with the reason when nothing has changed.

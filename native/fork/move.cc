@@ -227,7 +227,7 @@ bool Move::Confine() {
 
 void Move::StartDaemon() {
   arch::Syscall(SYS_sigaltstack, reinterpret_cast<long>(&signal_stack_), 0);
-  if (!Confine() || !CreateThreads(reason_)) {
+  if (!Confine() || !CreateThreads(false, reason_)) {
     Send(alive_.writer(), reason_);
     arch::Syscall(SYS_exit_group, 1);
   }

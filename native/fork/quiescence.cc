@@ -87,4 +87,13 @@ bool SleepsUntilWoken(const Thread& thread) {
   return arch::IsSyscall(at.pc) && at.number_or_result == SYS_futex;
 }
 
+bool WaitsForEvents(const Thread& thread) {
+  const arch::Interrupted at = arch::InterruptedAt(*thread.context);
+  if (!arch::IsSyscall(at.pc)) return false;
+#ifdef SYS_epoll_wait
+  if (at.number_or_result == SYS_epoll_wait) return true;
+#endif
+  return at.number_or_result == SYS_epoll_pwait;
+}
+
 }  // namespace doublefork

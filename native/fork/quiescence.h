@@ -20,6 +20,9 @@ bool IsQuiescent(const Thread& thread);
 // before have left their wait. A supervisor hung there for ever after half a minute.
 bool SleepsUntilWoken(const Thread& thread);
 
+// Whether it rests in an event loop of its own.
+bool WaitsForEvents(const Thread& thread);
+
 }  // namespace doublefork
 
 #endif  // DOUBLEFORK_FORK_QUIESCENCE_H_

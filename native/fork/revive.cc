@@ -10,6 +10,7 @@
 
 #include "fork/arch.h"
 #include "fork/futex.h"
+#include "fork/quiescence.h"
 #include "fork/threads.h"
 
 // Exported by glibc 2.35 and later; absent from older ones, which register no such area.
@@ -49,9 +50,15 @@ void RegisterRseq(char* thread_pointer) {
   if (error < 0 && error != -EBUSY) reinterpret_cast<int*>(area.begin)[1] = -2;
 }
 
-// futex: opened when every new thread exists. Were one refused, those before it would have run on
-// in a process that is said never to have been.
-std::atomic<int> gate{0};
+// How far the gate is open: which threads go on. (A futex.)
+enum Gate : int {
+  // None, until every new thread exists. Were one refused, those before it would have run on in a
+  // process that is said never to have been.
+  kClosed,
+  kOpen,
+  kOpenForAll,  // those too that were held back
+};
+std::atomic<int> gate{kClosed};
 
 // A thread begins here, on its own stack, below the handler that froze it.
 int Continue(void* argument) {
@@ -66,9 +73,8 @@ int Continue(void* argument) {
   }
   const siginfo_t* const info = thread.info;
   const ucontext_t* const context = thread.context;
-  while (gate.load() == 0) {
-    FutexWait(gate, 0);
-  }
+  const int needed = thread.gate;
+  for (int now = gate.load(); now < needed; now = gate.load()) FutexWait(gate, now);
   // Not before: in a move (move.cc) the memory has been another thread's until now.
   arch::Syscall(SYS_set_robust_list, reinterpret_cast<long>(thread.robust_list),
                 static_cast<long>(thread.robust_list_size));
@@ -94,13 +100,24 @@ void UnregisterOwnThread() {
   if (area.begin != nullptr) area.Call(kUnregister);
 }
 
-bool CreateThreads(Reason& reason) {
+bool CreateThreads(bool holds, Reason& reason) {
   // What pthread_create(3) asks for. The id is written for the parent's sake, before the thread
   // runs; it is cleared, and joiners woken, when the thread ends.
   constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-  gate.store(0);
+  gate.store(kClosed);
+  // V8's scheduler of delayed tasks has a loop too, and is the first thread that has one: Node
+  // makes it before anything of the program runs, and the kernel lists threads in the order of
+  // their birth.
+  bool is_first_loop = true;
   for (Thread& thread : FrozenThreads()) {
+    thread.gate = kOpen;
+    if (holds) {
+      const bool has_loop = WaitsForEvents(thread);
+      if (has_loop && !is_first_loop) continue;
+      if (has_loop) is_first_loop = false;
+      if (!has_loop && !SleepsUntilWoken(thread)) thread.gate = kOpenForAll;
+    }
     BeginReading();
     // Nobody waits for the thread to run: it comes up beside the rest of the fork, and whoever
     // needs it finds it asleep or awake, as ever.
@@ -113,7 +130,12 @@ bool CreateThreads(Reason& reason) {
 }
 
 void OpenGate() {
-  gate.store(1);
+  gate.store(kOpen);
+  FutexWake(gate, INT_MAX);
+}
+
+void ReleaseThreads() {
+  gate.store(kOpenForAll);
   FutexWake(gate, INT_MAX);
 }
 

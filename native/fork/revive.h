@@ -16,10 +16,18 @@ void UnregisterOwnThread();
 
 // Makes a thread of this process for each that Freeze recorded. False, with the reason, when the
 // kernel refuses one; the process is of no use then.
-bool CreateThreads(Reason& reason);
+//
+// All of them go on at OpenGate(), unless `holds`: then helpers do, those of V8 and libuv that
+// sleep until they are given work; what was in the midst of something waits for ReleaseThreads(),
+// so that JavaScript can first see to the Workers among them; and a thread that waits for an event
+// loop of its own, as a Worker does, is not made: its timers would go off in two processes.
+bool CreateThreads(bool holds, Reason& reason);
 
 // They go on from the system calls in which they were interrupted.
 void OpenGate();
+
+// The rest of them, after CreateThreads(true).
+void ReleaseThreads();
 
 }  // namespace doublefork
 

@@ -23,6 +23,7 @@ struct Thread {
   // leave must not mistake a later freeze for its own.
   std::atomic<int> ticket;
   bool kept;  // frozen for good
+  int gate;   // how far that of the new process has to be open for it: revive.cc
   // futex: the kernel clears it when the thread that was dismissed is off its stack.
   std::atomic<int> alive;
 

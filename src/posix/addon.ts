@@ -144,7 +144,14 @@ export interface Addon {
   openInbox(signals: number[]): number;
   takeInbox(): number[];
   closeInbox(): void;
-  fork(parent: number, timeoutMs: number): number | Refusal;
+  fork(parent: number, timeoutMs: number, holdThreads: boolean): number | Refusal;
+  /** Lets those threads go on that fork() has held back in this process; nothing if it has not. */
+  releaseThreads(): void;
+  /**
+   * Stops what the event loop's handles do; descriptors of sockets above 2 become copies of `inert`,
+   * terminals of `terminal` unless it is -1.
+   */
+  silenceLoop(inert: number, terminal: number): void;
   detach(
     quiesceTimeoutMs: number,
     readyTimeoutMs: number,

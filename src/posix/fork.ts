@@ -54,14 +54,23 @@ function prepareChild(): void {
   }
 }
 
+/** What {@link forkProcess} can beside. */
+export interface CopyOptions extends ForkOptions {
+  /**
+   * Of the child's other threads only V8's and libuv's helpers run at once, those that are in the midst
+   * of something when `addon.releaseThreads()` is called, and Workers that wait for their event loop never.
+   */
+  holdThreads?: boolean;
+}
+
 /** {@link fork} without the hooks of onFork(): it is for the caller to run those. */
-export function forkProcess(options: ForkOptions): number {
-  const { parent = 'running', timeoutMs = QUIESCE_TIMEOUT_MS } = options;
+export function forkProcess(options: CopyOptions): number {
+  const { parent = 'running', timeoutMs = QUIESCE_TIMEOUT_MS, holdThreads = false } = options;
   const mode = PARENTS.indexOf(parent);
   if (mode < 0) throw outOfRange('options.parent', "'running', 'frozen' or 'alone'", parent);
   // Drawn here, so that node:crypto is loaded once and not in every child.
   const rotation = crypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
-  const result = addon.fork(mode, integer(timeoutMs, 'options.timeoutMs', 0));
+  const result = addon.fork(mode, integer(timeoutMs, 'options.timeoutMs', 0), holdThreads);
   if (typeof result !== 'number') throw refusal(result, 'fork');
   if (result === 0) {
     tellProcessId();
@@ -151,6 +160,9 @@ function renewStock(draw: () => unknown, size: number): void {
   if (nextAsyncId() - before > 1) return;
   for (let drawn = 1; drawn < size; drawn++) draw();
 }
+
+/** The highest number that async_hooks has given out so far. */
+export const lastAsyncId = (): number => nextAsyncId();
 
 function nextAsyncId(): number {
   const { AsyncResource } = process.getBuiltinModule('node:async_hooks');

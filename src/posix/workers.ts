@@ -6,10 +6,10 @@
  * else that the Worker is about to do in JavaScript.
  */
 export function tellWorkers(pid: number): void {
-  const { moduleLoadList } = process as { moduleLoadList?: readonly string[] };
-  if (moduleLoadList?.includes('NativeModule worker_threads') === false) return;
+  if (!mayHaveWorkers()) return;
+  const define = `Object.defineProperty(process, 'pid', { value: ${pid}, enumerable: true, configurable: true })`;
   try {
-    tell(pid, `(${tell})`);
+    evaluate(define, `(${evaluate})`);
   } catch (error) {
     const { message } = error as Error;
     process.emitWarning(`process.pid in Workers is that of the parent process: ${message}`, {
@@ -18,11 +18,23 @@ export function tellWorkers(pid: number): void {
   }
 }
 
+/** Has them wait for ever, each as soon as it is about to run JavaScript. @throws if there is no inspector */
+export function stopWorkers(): void {
+  if (!mayHaveWorkers()) return;
+  evaluate('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)', `(${evaluate})`);
+}
+
+function mayHaveWorkers(): boolean {
+  const { moduleLoadList } = process as { moduleLoadList?: readonly string[] };
+  return moduleLoadList?.includes('NativeModule worker_threads') !== false;
+}
+
 /**
- * Runs in each Worker, too, for the Workers of that: it must not use anything from outside.
+ * Has each Worker run code. This function runs in each of them, too, for the Workers of that: it must not
+ * use anything from outside.
  * @param self its own source
  */
-function tell(pid: number, self: string): void {
+function evaluate(code: string, self: string): void {
   const { Session } = process.getBuiltinModule('node:inspector');
   const session = new Session();
   session.connect();
@@ -30,8 +42,7 @@ function tell(pid: number, self: string): void {
   // Those that are there already are told of before post() returns.
   session.on('NodeWorker.attachedToWorker', ({ params }) => workers.push(params.sessionId));
   session.post('NodeWorker.enable', { waitForDebuggerOnStart: false });
-  const define = `Object.defineProperty(process, 'pid', { value: ${pid}, enumerable: true, configurable: true })`;
-  const expression = `${define}; ${self}(${pid}, ${JSON.stringify(self)})`;
+  const expression = `${self}(${JSON.stringify(code)}, ${JSON.stringify(self)}); ${code}`;
   const message = JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } });
   for (const sessionId of workers) {
     session.post('NodeWorker.sendMessageToWorker', { sessionId, message });

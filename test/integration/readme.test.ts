@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { forkSupport } from 'doublefork';
 import { expect, test } from 'vitest';
 import { node, root } from '../support/node.js';
 import { MARK, marked, until } from '../support/processes.js';
@@ -27,7 +28,7 @@ async function freePort(): Promise<number> {
 }
 
 test('the program of the README runs, and ends, as the README says', async () => {
-  const [program, ...otherPrograms] = blocks('js');
+  const [program, job, ...otherPrograms] = blocks('js');
   const [commands, ...more] = blocks('sh');
   const development = more.at(-1);
   expect(otherPrograms).toEqual([]);
@@ -52,6 +53,12 @@ test('the program of the README runs, and ends, as the README says', async () =>
       'end of the daemon',
     );
     expect(readFileSync(join(folder, 'hello.log'), 'utf8')).toBe('GET /\n');
+
+    const { supported } = forkSupport();
+    writeFileSync(join(folder, 'job.mjs'), job!);
+    const summed = await execute(node, ['job.mjs'], { cwd: folder });
+    if (supported) expect(summed).toMatchObject({ code: 0, stdout: '499999500000\n', stderr: '' });
+    else expect(summed.stderr).toContain('ENOTSUP');
   } finally {
     rmSync(folder, { recursive: true });
   }

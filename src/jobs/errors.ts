@@ -1,0 +1,37 @@
+// How a job can end without an answer.
+
+import type { Ended } from './copy.js';
+
+/** The copy ended before the function returned: `process.exit()`, a signal, a crash, out of memory. */
+export class JobExitedError extends Error {
+  readonly code = 'ERR_JOB_EXITED';
+  /** The code that it exited with; null: a signal ended it. */
+  readonly exitCode: number | null;
+  /** The signal that ended it; null: it exited. */
+  readonly signal: NodeJS.Signals | null;
+
+  constructor({ exitCode, signal }: Ended) {
+    const how = signal === null ? `exited with code ${exitCode}` : `was ended by ${signal}`;
+    super(`The job ${how} before it returned`);
+    this.exitCode = exitCode;
+    this.signal = signal;
+  }
+}
+
+/** The function took longer than `timeout`, and was ended. */
+export class JobTimeoutError extends Error {
+  readonly code = 'ERR_JOB_TIMEOUT';
+
+  constructor(timeout: number) {
+    super(`The job was not done within ${timeout} ms and was ended`);
+  }
+}
+
+/** The copy had more memory of its own than `memoryLimit`, and was ended. */
+export class JobMemoryError extends Error {
+  readonly code = 'ERR_JOB_MEMORY';
+
+  constructor(bytes: number, limit: number) {
+    super(`The job had ${bytes} bytes of memory of its own, more than ${limit}, and was ended`);
+  }
+}

@@ -1,0 +1,253 @@
+// A function in a copy of this process.
+
+import { integer, invalidType, outOfRange } from '../posix/errors.js';
+import { QUIESCE_TIMEOUT_MS } from '../posix/fork.js';
+import { Copy, type Ended } from './copy.js';
+import { JobExitedError, JobMemoryError, JobTimeoutError } from './errors.js';
+import { decode, type Frame } from './frames.js';
+import { type Answer, type CopySettings, silenceCallbacks } from './inside.js';
+import { privateMemory } from './memory.js';
+
+/** Options of {@link inFork}. */
+export interface JobOptions {
+  /** Ends the copy; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+  /** How long the function may take, in ms. Default 0: as long as it likes. */
+  timeout?: number;
+  /**
+   * How much memory the copy may have of its own, in bytes: what it shares with the parent does not
+   * count. It is looked at four times a second. Default 0: no limit.
+   */
+  memoryLimit?: number;
+  /** 'inherit' (default): what the function prints goes where this process prints; 'ignore': nowhere. */
+  stdio?: 'inherit' | 'ignore';
+  /** The copy's process.title. Default: this process's. */
+  title?: string;
+  /**
+   * Whether the function needs the event loop: it is then copied in the next turn of that, not at the
+   * call. Default: whether it is an `async` function.
+   */
+  async?: boolean;
+  /** How long the other threads of this process have to come to rest, in ms. Default 5000. */
+  quiesceTimeout?: number;
+}
+
+/** What the function gets. */
+export interface JobContext {
+  /** Sends a value to the parent, which receives it by iterating over the {@link Job}. @throws DataCloneError */
+  send(value: unknown): void;
+}
+
+/** The promise of {@link inFork}; to iterate over it yields what the function sends meanwhile. */
+export interface Job<T> extends Promise<T>, AsyncIterable<unknown> {
+  /** The copy's process id; undefined before it was made. */
+  readonly pid: number | undefined;
+}
+
+/** How often memory is looked at, in ms. */
+const MEMORY_INTERVAL = 250;
+
+const OPTIONS: Readonly<Record<keyof JobOptions, true>> = {
+  signal: true,
+  timeout: true,
+  memoryLimit: true,
+  stdio: true,
+  title: true,
+  async: true,
+  quiesceTimeout: true,
+};
+
+/** The options, checked, with their defaults. */
+export function checkOptions(options: JobOptions) {
+  for (const key of Object.keys(options)) {
+    if (key in OPTIONS) continue;
+    throw Object.assign(
+      new TypeError(`Unknown option "${key}". Known are: ${Object.keys(OPTIONS).join(', ')}`),
+      { code: 'ERR_INVALID_ARG_VALUE' },
+    );
+  }
+  const { signal, timeout = 0, memoryLimit = 0, stdio = 'inherit', title } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidType('options.signal', 'an AbortSignal', signal);
+  }
+  integer(timeout, 'options.timeout', 0);
+  integer(memoryLimit, 'options.memoryLimit', 0, Number.MAX_SAFE_INTEGER);
+  if (stdio !== 'inherit' && stdio !== 'ignore') {
+    throw outOfRange('options.stdio', "'inherit' or 'ignore'", stdio);
+  }
+  const { quiesceTimeout = QUIESCE_TIMEOUT_MS } = options;
+  integer(quiesceTimeout, 'options.quiesceTimeout', 0);
+  return { signal, timeout, memoryLimit, stdio, title, quiesceTimeout };
+}
+
+/**
+ * Runs a function in a copy of this process and resolves with what it returns. Everything that the
+ * function can see is there as it was when the copy was made; whatever it does to it happens there only.
+ *
+ * The copy is made at the call; of an `async` function in the next turn of the event loop. Nothing of
+ * the parent's goes on in it: its timers, servers, sockets, watched files and Workers, its listeners for
+ * 'exit' and signals; standard input is empty. It ends with the function, and with the parent. Result,
+ * error and messages are cloned (structured clone), of any size.
+ * @param fn gets a context with `send(value)`
+ * @returns rejects with what the function throws; with ERR_JOB_EXITED and `exitCode` or `signal` if the
+ * copy ended without an answer; ERR_JOB_TIMEOUT, ERR_JOB_MEMORY; the reason of `signal`; DataCloneError
+ * for a result that cannot be cloned; ERR_JOB_NOT_ASYNC for a promise from a function that is not `async`;
+ * and as fork() throws: ENOTSUP, EBUSY, EAGAIN, ENOMEM
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ * @see fork(2)
+ */
+export function inFork<T>(
+  fn: (context: JobContext) => T | PromiseLike<T>,
+  options: JobOptions = {},
+): Job<T> {
+  if (typeof fn !== 'function') throw invalidType('fn', 'of type function', fn);
+  const settings = checkOptions(options);
+  const { async: usesLoop = isAsync(fn) } = options;
+  const messages = new Messages();
+  let copy: Copy | undefined;
+  let answer: Frame | undefined;
+  let failure: Error | undefined;
+
+  const hear = (frame: Frame): void => {
+    if (frame.kind === 'message') messages.push(decode(frame));
+    else answer ??= frame;
+  };
+  const end = (reason: Error): void => {
+    failure ??= reason;
+    copy?.kill();
+  };
+  const run = async (): Promise<T> => {
+    settings.signal?.throwIfAborted();
+    if (usesLoop) await nextTurn(() => start());
+    else start();
+    settings.signal?.throwIfAborted();
+    // Rejected, or this is the copy, which returns to its event loop.
+    if (copy === undefined) return new Promise(() => {});
+    using _watch = watch(copy, settings, end);
+    const ended = await copy.ended;
+    return outcome(answer, failure, ended);
+  };
+  const start = (): void => {
+    if (settings.signal?.aborted === true) return;
+    copy = Copy.fork((inside, own) => perform(fn, usesLoop, inside, own), settings, hear);
+  };
+  const promise = run().finally(() => messages.end());
+  return Object.defineProperties(promise, {
+    pid: { get: () => copy?.pid, enumerable: true },
+    [Symbol.asyncIterator]: { value: () => messages.iterate() },
+  }) as Job<T>;
+}
+
+/** In the copy. */
+function perform<T>(
+  fn: (context: JobContext) => T | PromiseLike<T>,
+  usesLoop: boolean,
+  answer: Answer,
+  { lastAsyncId }: CopySettings,
+): void {
+  if (usesLoop) silenceCallbacks(lastAsyncId, answer);
+  const result = fn({ send: (value) => answer.send('message', value) });
+  if (!isThenable(result)) answer.finish('result', result);
+  if (!usesLoop) answer.finish('error', notAsync());
+  process.on('beforeExit', () => answer.finish('error', neverSettled()));
+  result.then(
+    (value) => answer.finish('result', value),
+    (error) => answer.finish('error', error),
+  );
+}
+
+function notAsync(): Error {
+  return Object.assign(
+    new TypeError(
+      'The function returned a promise and is no async function: declare it async, or set the option `async: true`, ' +
+        'so that it is copied when the event loop can go on with it',
+    ),
+    { code: 'ERR_JOB_NOT_ASYNC' },
+  );
+}
+
+function neverSettled(): Error {
+  return Object.assign(
+    new Error('The promise of the function was never settled: nothing was left that could do it'),
+    { code: 'ERR_JOB_UNSETTLED' },
+  );
+}
+
+/** What ends a copy too early. Disposed of, it watches no more. */
+function watch(
+  copy: Copy,
+  { signal, timeout, memoryLimit }: ReturnType<typeof checkOptions>,
+  end: (reason: Error) => void,
+): Disposable {
+  const onAbort = () => end(signal!.reason);
+  signal?.addEventListener('abort', onAbort);
+  const timer = timeout > 0 && setTimeout(() => end(new JobTimeoutError(timeout)), timeout);
+  const memory =
+    memoryLimit > 0 &&
+    setInterval(() => {
+      const bytes = privateMemory(copy.pid);
+      if (bytes > memoryLimit) end(new JobMemoryError(bytes, memoryLimit));
+    }, MEMORY_INTERVAL);
+  return {
+    [Symbol.dispose]: () => {
+      signal?.removeEventListener('abort', onAbort);
+      if (timer !== false) clearTimeout(timer);
+      if (memory !== false) clearInterval(memory);
+    },
+  };
+}
+
+function outcome<T>(answer: Frame | undefined, failure: Error | undefined, ended: Ended): T {
+  // It was there first, unless the copy was told to end before it could be heard.
+  if (failure !== undefined) throw failure;
+  if (answer === undefined) throw new JobExitedError(ended);
+  const value = decode(answer);
+  if (answer.kind === 'error') throw value;
+  return value as T;
+}
+
+/** Nothing is due before it: no promise of the program's that was settled, no process.nextTick(). */
+const nextTurn = (action: () => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        action();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+
+const isThenable = (value: unknown): value is PromiseLike<never> =>
+  typeof (value as PromiseLike<never> | undefined)?.then === 'function';
+
+const AsyncFunction = (async () => {}).constructor;
+const isAsync = (fn: unknown): boolean => fn instanceof AsyncFunction;
+
+/** What a function has sent, kept until it is asked for. */
+class Messages {
+  readonly #waiting: unknown[] = [];
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  push(value: unknown): void {
+    this.#waiting.push(value);
+    this.#wake?.();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  async *iterate(): AsyncGenerator<unknown, void> {
+    for (;;) {
+      while (this.#waiting.length > 0) yield this.#waiting.shift();
+      if (this.#ended) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}

@@ -1,0 +1,174 @@
+// In the copy: what was the parent's is stopped, so that nothing happens twice; then the function runs,
+// and its answer goes to the parent.
+
+import { constants } from '../builtin/os.js';
+import { addon } from '../posix/addon.js';
+import { close, dup2, setNonBlocking } from '../posix/descriptor.js';
+import { posixError } from '../posix/errors.js';
+import { runChildHooks } from '../posix/fork-hooks.js';
+import { openNull } from '../posix/null.js';
+import { _exit, PR_SET_PDEATHSIG, prctl } from '../posix/process.js';
+import { AF_UNIX, SOCK_DGRAM, socket } from '../posix/socket.js';
+import { stopWorkers } from '../posix/workers.js';
+import { encode, type Kind, writeFrame } from './frames.js';
+
+/** How a copy is to be. */
+export interface CopySettings {
+  /** 'inherit': fd 1 and 2 stay the parent's; 'ignore': they lead to /dev/null. fd 0 always does. */
+  stdio: 'inherit' | 'ignore';
+  /** process.title; undefined: the parent's. */
+  title: string | undefined;
+  /** The last number of async_hooks that was given out before the copy was made. */
+  lastAsyncId: number;
+  /** The parent, without which the copy is of no use. */
+  parent: number;
+  /** Where the answer goes. */
+  answers: number;
+}
+
+/** The copy's end of the pipe. The first answer is the last: the copy ends with it. */
+export class Answer {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** @throws DataCloneError for what cannot be cloned */
+  send(kind: Kind, value: unknown): void {
+    writeFrame(this.#fd, encode(kind, value));
+  }
+
+  /** Ends the copy with its answer. */
+  finish(kind: 'result' | 'error', value: unknown): never {
+    try {
+      try {
+        this.send(kind, value);
+      } catch (error) {
+        this.send('error', error);
+      }
+      _exit(0);
+    } catch {
+      // Nobody reads: the parent is gone, or has given up.
+      _exit(1);
+    }
+  }
+}
+
+const nothing = (): void => {};
+
+/**
+ * Leaves the parent its own: Workers, sockets, watched files, listeners, standard input. Timers and the
+ * like are only stopped by {@link silenceCallbacks}, when the event loop is to turn.
+ */
+export function becomeCopy(settings: CopySettings, answer: Answer): void {
+  prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL);
+  // It ended before it could be asked for.
+  if (process.ppid !== settings.parent) _exit(1);
+  stopWorkers();
+  addon.releaseThreads();
+  removeListeners(answer);
+  replaceDescriptors(settings.stdio);
+  if (settings.title !== undefined) process.title = settings.title;
+  runChildHooks({ moved: false });
+}
+
+/** Node's own: they are what makes `process.on('SIGTERM')` work, and print warnings. */
+const NODES_OWN = new Set<string | symbol>(['newListener', 'removeListener', 'warning']);
+
+function removeListeners(answer: Answer): void {
+  for (const name of process.eventNames()) {
+    if (!NODES_OWN.has(name as string)) process.removeAllListeners(name);
+  }
+  process.setUncaughtExceptionCaptureCallback(null);
+  // Node would wait for Workers that do not run here.
+  (process as unknown as { reallyExit: (code: number) => never }).reallyExit = (code) =>
+    _exit(Number(code) & 0xff);
+  process.on('uncaughtException', (error) => answer.finish('error', error));
+}
+
+/**
+ * Under the numbers of the parent's sockets there is one from now on that never says anything and takes
+ * nothing (ENOTCONN). So this process does not keep alive what the parent closes, either.
+ */
+function replaceDescriptors(stdio: 'inherit' | 'ignore'): void {
+  const inert = socket(AF_UNIX, SOCK_DGRAM);
+  setNonBlocking(inert, true);
+  const null_ = openNull();
+  addon.silenceLoop(inert, stdio === 'ignore' ? null_ : -1);
+  dup2(null_, 0);
+  if (stdio === 'ignore') for (const fd of [1, 2]) dup2(null_, fd);
+  close(inert);
+  close(null_);
+}
+
+/** A resource of Node's, as async_hooks shows it. */
+interface Resource {
+  _onTimeout?: unknown;
+  _repeat?: unknown;
+  _onImmediate?: unknown;
+  oncomplete?: unknown;
+  promise?: unknown;
+}
+
+/** Whatever of these calls back is the copy's own doing: their descriptors are inert. */
+const HANDLES = new Set([
+  ...[
+    'TCP',
+    'Pipe',
+    'TTY',
+    'UDP',
+    'TLSWrap',
+    'JSStream',
+    'HTTPParser',
+    'Http2Session',
+    'Http2Stream',
+  ],
+  ...['FSEvent', 'StatWatcher', 'Process', 'Signal', 'FileHandle'],
+]);
+
+/**
+ * Takes the callbacks away that were due in the parent: timers and immediates when they come, requests
+ * (files, name look-ups) now. What cannot be taken away (a message between two ports of this thread, work
+ * of an addon's that waits for something outside) ends the copy, with its name, before it happens a
+ * second time.
+ */
+export function silenceCallbacks(lastAsyncId: number, answer: Answer): void {
+  const { createHook, executionAsyncResource } = process.getBuiltinModule('node:async_hooks');
+  const silenced = new WeakSet<object>();
+  const { _getActiveRequests: requests } = process as unknown as {
+    _getActiveRequests?: () => Resource[];
+  };
+  for (const request of requests?.() ?? []) {
+    silenced.add(request);
+    request.oncomplete = nothing;
+    // What fs.promises waits for: a promise that nobody has takes its place.
+    if ('promise' in request) request.promise = new Promise(nothing);
+  }
+  createHook({
+    before(id) {
+      if (id > lastAsyncId) return;
+      const resource = executionAsyncResource() as Resource;
+      if (silenced.has(resource) || resource instanceof Promise) return;
+      if ('_onTimeout' in resource) {
+        resource._onTimeout = nothing;
+        resource._repeat = null;
+      } else if ('_onImmediate' in resource) {
+        resource._onImmediate = nothing;
+      } else if (!HANDLES.has(resource.constructor?.name)) {
+        answer.finish('error', foreign(resource));
+      }
+    },
+  }).enable();
+}
+
+function foreign(resource: object): Error {
+  const name = resource.constructor?.name ?? 'unknown';
+  return posixError(
+    -constants.errno.EBUSY,
+    'inFork',
+    undefined,
+    `work of the parent's (${name}) was under way when it was copied, and its callback would have run twice; ` +
+      'a function that is not async needs no event loop, and is not concerned',
+  );
+}

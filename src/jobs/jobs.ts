@@ -1,0 +1,3 @@
+// What is behind the face of this directory: see index.ts.
+
+export { inFork } from './in-fork.js';
