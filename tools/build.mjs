@@ -2,7 +2,7 @@
 // and the declarations.
 
 import { execFile } from 'node:child_process';
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -22,6 +22,7 @@ const COMMON = {
   // that reads them, every program would parse them as it starts.
   minify: false,
   metafile: true,
+  define: { VERSION: JSON.stringify(version) },
   logLevel: 'warning',
 };
 
@@ -64,11 +65,7 @@ const COMMAND = {
   external: ['yaml', 'smol-toml'],
   // Commander loads it for commands that are programs of their own. We have none.
   alias: { 'node:child_process': './src/builtin/child_process.ts' },
-  define: {
-    'import.meta.dirname': '__dirname',
-    'import.meta.filename': '__filename',
-    VERSION: JSON.stringify(version),
-  },
+  define: { ...COMMON.define, 'import.meta.dirname': '__dirname' },
 };
 
 /**
@@ -121,3 +118,6 @@ const [library, command] = await Promise.all([
 refuseBuiltinImports(library.metafile);
 writeFileSync('dist/cli/LICENSES', licences(command.metafile).join('\n---\n\n'));
 chmodSync('dist/cli/doublefork.cjs', 0o755);
+// In the package it lies here: package managers that find it in the root of one compile it, or warn that they
+// do not.
+copyFileSync('binding.gyp', 'dist/binding.gyp');

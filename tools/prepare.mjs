@@ -33,7 +33,14 @@ const products = [
   },
   {
     file: 'dist/index.js',
-    sources: ['src', 'tools/build.mjs', 'tsconfig.json', 'tsconfig.build.json'],
+    sources: [
+      'src',
+      'binding.gyp',
+      'package.json',
+      'tools/build.mjs',
+      'tsconfig.json',
+      'tsconfig.build.json',
+    ],
     task: 'Compiling TypeScript',
     npm: ['run', 'build:ts'],
   },

@@ -2,123 +2,26 @@
 
 import type { Command } from 'commander';
 import colors from 'picocolors';
-import { accessSync, constants, existsSync, readFileSync } from '../builtin/fs.js';
-import { release } from '../builtin/os.js';
-import { dirname } from '../builtin/path.js';
-import { logFolder, makeFolder, stateFolder } from '../control/folders.js';
-import { Pidfile } from '../pidfile/pidfile.js';
-import { close } from '../posix/descriptor.js';
-import { forkSupport } from '../posix/fork.js';
-import { pidfdOpen } from '../posix/pidfd.js';
+import { type Finding, system } from './finding.js';
 import { print, printJson, table } from './output.js';
-import { knownPackages } from './packages.js';
-
-interface Finding {
-  what: string;
-  /** fact: neither good nor bad. */
-  verdict: 'ok' | 'warning' | 'failed' | 'fact';
-  detail: string;
-}
 
 export function declare(command: Command): void {
-  command.option('--json', 'in JSON').action((options: { json?: boolean }) => {
-    const findings = examine();
+  command.option('--json', 'in JSON').action(async (options: { json?: boolean }) => {
+    const findings = await examine();
     if (options.json) printJson(findings);
     else report(findings);
     process.exitCode = findings.some(({ verdict }) => verdict === 'failed') ? 1 : 0;
   });
 }
 
-function examine(): Finding[] {
-  return [
-    engine(),
-    fact('kernel', `${process.platform} ${release()}`),
-    fact('libc', libc()),
-    fact('node', `${process.version} ${process.arch}, ${process.execPath}`),
-    attempt('pidfd', 'warning', () => {
-      close(pidfdOpen(process.pid));
-      return 'a process is waited for and signalled without a race';
-    }),
-    attempt('/proc', 'warning', () => {
-      readFileSync('/proc/self/stat');
-      return 'mounted';
-    }),
-    attempt('/dev/null', 'failed', () => {
-      accessSync('/dev/null', constants.R_OK | constants.W_OK);
-      return 'can be read and written';
-    }),
-    folder('state', stateFolder()),
-    folder('logs', logFolder()),
-    attempt('pidfile lock', 'failed', lock),
-    ...limits(),
-    ...packages(),
-  ];
-}
-
-function engine(): Finding {
-  const support = forkSupport();
-  return support.supported
-    ? { what: 'engine', verdict: 'ok', detail: 'fork: the process goes on as the daemon' }
-    : { what: 'engine', verdict: 'warning', detail: `exec only; no fork: ${support.reason}` };
-}
-
-function libc(): string {
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-  if (header.glibcVersionRuntime !== undefined) return `glibc ${header.glibcVersionRuntime}`;
-  return process.platform === 'linux' ? 'not glibc (musl?)' : 'of the system';
-}
-
-const fact = (what: string, detail: string): Finding => ({ what, verdict: 'fact', detail });
-
-function attempt(what: string, otherwise: 'warning' | 'failed', check: () => string): Finding {
+async function examine(): Promise<Finding[]> {
   try {
-    return { what, verdict: 'ok', detail: check() };
+    const examination = await import('./examine.js');
+    return examination.examine();
   } catch (error) {
-    return { what, verdict: otherwise, detail: (error as Error).message };
+    // It is for this, too, that doctor is called: that the addon is missing or does not load.
+    return [{ what: 'addon', verdict: 'failed', detail: (error as Error).message }, ...system()];
   }
-}
-
-/** Does not make it: that is for the first start. */
-function folder(what: string, path: string): Finding {
-  return attempt(what, 'failed', () => {
-    if (existsSync(path)) {
-      makeFolder(path);
-      accessSync(path, constants.W_OK);
-      return `${path} can be written`;
-    }
-    let parent = dirname(path);
-    while (!existsSync(parent)) parent = dirname(parent);
-    accessSync(parent, constants.W_OK);
-    return `${path} will be made`;
-  });
-}
-
-function lock(): string {
-  const path = `${existsSync(stateFolder()) ? stateFolder() : '/tmp'}/.doctor.${process.pid}`;
-  const pidfile = Pidfile.acquire(path);
-  pidfile.abandon();
-  return 'files can be locked';
-}
-
-function limits(): Finding[] {
-  const lines = existsSync('/proc/self/limits')
-    ? readFileSync('/proc/self/limits', 'latin1').split('\n')
-    : [];
-  return ['Max open files', 'Max processes', 'Max core file size'].flatMap((name) => {
-    const line = lines.find((text) => text.startsWith(name));
-    if (line === undefined) return [];
-    const [soft, hard] = line.slice(name.length).trim().split(/\s+/);
-    return [fact(name.replace('Max ', 'limit: '), `${soft} soft, ${hard} hard`)];
-  });
-}
-
-/** Of the project in whose directory this is run. */
-function packages(): Finding[] {
-  return knownPackages(process.cwd()).map(({ name, version, remedy }) => ({
-    what: `package: ${name}`,
-    verdict: 'warning',
-    detail: `${name} ${version} ${remedy}`,
-  }));
 }
 
 const SIGNS = {

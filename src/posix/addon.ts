@@ -1,6 +1,9 @@
 // The addon, typed. Each call returns its result, or -errno; the functions beside this file turn
 // that into Node's errors.
 
+import { missing, unloadable } from './missing.js';
+import { here, nativeFile } from './parts.js';
+
 /** `[-errno, sentence, function]`: why the fork engine refused, with nothing changed. */
 export type Refusal = [errno: number, sentence: string, call: string];
 
@@ -187,32 +190,30 @@ export interface Addon {
   loopHandles(): { children: number[]; descriptors: number[]; terminal: boolean };
 }
 
-/**
- * The place where node-gyp puts it is tried first, and without require(): to start that, and the
- * search of `bindings`, which knows the other places, takes longer than a double fork.
- */
 function load(): Addon {
+  const file = nativeFile('doublefork.node');
+  if (file === undefined) return compiledElsewhere();
+  // Not require(): to start that takes longer than a double fork.
   const module = { exports: {} };
-  // From a bundle in dist, or from one level below that or src.
-  for (const place of ['../build', '../../build']) {
-    try {
-      process.dlopen(module, `${import.meta.dirname}/${place}/Release/doublefork.node`);
-      return module.exports as Addon;
-    } catch {}
-  }
-  // Not imported: it takes longer to load than the addon. It tells what is wrong.
-  const { createRequire } = process.getBuiltinModule('node:module');
   try {
-    return createRequire(import.meta.filename)('bindings')('doublefork');
+    process.dlopen(module, file);
   } catch (error) {
-    // Of a file that there is and that does not load it says why; else only where it has looked.
-    if (!('tries' in (error as object))) throw error;
-    throw Object.assign(new Error(NOT_COMPILED), { code: 'MODULE_NOT_FOUND' });
+    throw unloadable(file, error as Error);
   }
+  return module.exports as Addon;
 }
 
-const NOT_COMPILED =
-  'doublefork is not compiled: build/Release/doublefork.node is missing in its folder. Its install script ' +
-  'has failed or was not run, as with --ignore-scripts; to run it: npm rebuild doublefork';
+/** `bindings` knows all the places where builds for a debugger and other tools than node-gyp leave it. */
+function compiledElsewhere(): Addon {
+  // Not imported: it takes longer to load than the addon, and bundlers would follow.
+  const { createRequire } = process.getBuiltinModule('node:module');
+  try {
+    return createRequire(`${here}/`)('bindings')('doublefork');
+  } catch (error) {
+    // It was found, and says why it does not load.
+    if ((error as NodeJS.ErrnoException).code === 'ERR_DLOPEN_FAILED') throw error;
+    throw missing();
+  }
+}
 
 export const addon = load();

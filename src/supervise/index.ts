@@ -1,6 +1,7 @@
 // The face of supervise(): what is behind it takes milliseconds to load, and most programs only
 // daemonize.
 
+import { partFile } from '../posix/parts.js';
 import type { SuperviseOptions } from './options.js';
 import type { Worker } from './worker.js';
 
@@ -19,10 +20,9 @@ import type { Worker } from './worker.js';
  * asked for cannot work; ERR_NOT_MAIN_THREAD from a Worker
  */
 export function supervise(options: SuperviseOptions = {}): Worker {
-  // It has to be there at once, and import() is not synchronous. Compiled, this module is in
-  // dist/index.js, and supervise.ts has a file of its own beside it: dist/supervise.js.
+  // It has to be there at once, and import() is not synchronous: bundled apart, see tools/build.mjs.
   const { createRequire } = process.getBuiltinModule('node:module');
-  const require = createRequire(import.meta.filename);
-  const implementation = require('./supervise.js') as typeof import('./supervise.js');
+  const file = partFile('dist/supervise.js');
+  const implementation = createRequire(file)(file) as typeof import('./supervise.js');
   return implementation.supervise(options);
 }
