@@ -1,14 +1,14 @@
 // In the parent: a copy of this process that runs a function, and what is heard of it.
 
-import { readSync } from '../builtin/fs.js';
 import { addon } from '../posix/addon.js';
-import { close, pipe, setNonBlocking } from '../posix/descriptor.js';
+import { close, pipe } from '../posix/descriptor.js';
 import { forkProcess, lastAsyncId } from '../posix/fork.js';
 import { runParentHooks } from '../posix/fork-hooks.js';
 import { pidfdOpen, pidfdSendSignal } from '../posix/pidfd.js';
 import { type WaitResult, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
-import { type Frame, FrameReader } from './frames.js';
+import { encode, type Frame, writeFrame } from './frames.js';
+import { Inbox } from './inbox.js';
 import { Answer, becomeCopy, type CopySettings } from './inside.js';
 
 /** How a process ended. */
@@ -18,6 +18,8 @@ export type Ended = Pick<WaitResult, 'exitCode' | 'signal'>;
 export interface CopyOptions extends Pick<CopySettings, 'stdio' | 'title'> {
   /** How long the other threads have to come to rest, in ms. */
   quiesceTimeout: number;
+  /** Whether {@link Copy.send} is to reach it. */
+  takesJobs?: boolean;
 }
 
 /** What happens in a copy, with the way to answer. It may leave the rest to the event loop. */
@@ -25,8 +27,6 @@ export type Main = (answer: Answer, settings: CopySettings) => void;
 
 /** How much a pipe holds, where the kernel lets it. In bytes. */
 const PIPE_SIZE = 1 << 20;
-/** How much is read at once. In bytes. */
-const CHUNK = 65_536;
 const F_SETPIPE_SZ = 1031;
 
 export class Copy {
@@ -35,6 +35,8 @@ export class Copy {
   readonly ended: Promise<Ended>;
   /** undefined: it has ended, and the number may mean another file by now. */
   #pidfd: number | undefined;
+  /** Where jobs go; undefined: it takes none, or has ended. */
+  #jobs: number | undefined;
 
   /**
    * Copies this process.
@@ -44,34 +46,55 @@ export class Copy {
    * @throws as fork() does
    */
   static fork(main: Main, options: CopyOptions, hear: (frame: Frame) => void): Copy | undefined {
-    const [read, write] = pipe();
-    addon.fcntl(write, F_SETPIPE_SZ, PIPE_SIZE);
+    const [read, write] = largePipe();
+    const [jobs, toJobs] = options.takesJobs === true ? largePipe() : [];
     const parent = process.pid;
     const id = lastAsyncId();
     let pid: number;
     try {
       pid = forkProcess({ timeoutMs: options.quiesceTimeout, holdThreads: true });
     } catch (error) {
-      close(read);
-      close(write);
+      for (const fd of [read, write, jobs, toJobs]) if (fd !== undefined) close(fd);
       throw error;
     }
     if (pid === 0) {
       close(read);
-      live(main, { ...options, lastAsyncId: id, parent, answers: write });
+      if (toJobs !== undefined) close(toJobs);
+      live(main, { ...options, lastAsyncId: id, parent, answers: write, jobs });
       return undefined;
     }
     close(write);
-    const copy = new Copy(pid, read, hear);
+    if (jobs !== undefined) close(jobs);
+    const copy = new Copy(pid, read, toJobs, hear);
     runParentHooks({ pid });
     return copy;
   }
 
-  private constructor(pid: number, fd: number, hear: (frame: Frame) => void) {
+  private constructor(
+    pid: number,
+    fd: number,
+    jobs: number | undefined,
+    hear: (frame: Frame) => void,
+  ) {
     this.pid = pid;
+    this.#jobs = jobs;
     const pidfd = pidfdOpen(pid);
     this.#pidfd = pidfd;
     this.ended = this.#watch(pidfd, fd, hear);
+  }
+
+  /**
+   * Gives it a job; it must be waiting for one.
+   * @throws DataCloneError for what cannot be cloned. If it has ended it hears nothing; see {@link ended}.
+   */
+  send(value: unknown): void {
+    const frame = encode('job', value);
+    if (this.#jobs === undefined) return;
+    try {
+      writeFrame(this.#jobs, frame);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    }
   }
 
   /** Ends it at once. */
@@ -80,12 +103,13 @@ export class Copy {
   }
 
   async #watch(pidfd: number, fd: number, hear: (frame: Frame) => void): Promise<Ended> {
-    setNonBlocking(fd, true);
     const inbox = new Inbox(fd, hear);
     const over = new AbortController();
     const listening = inbox.listen(over.signal);
     await readable(pidfd);
     this.#pidfd = undefined;
+    if (this.#jobs !== undefined) close(this.#jobs);
+    this.#jobs = undefined;
     const ended = waitpid(this.pid);
     close(pidfd);
     over.abort();
@@ -97,44 +121,10 @@ export class Copy {
   }
 }
 
-/** The parent's end of the pipe. */
-class Inbox {
-  readonly #fd: number;
-  readonly #hear: (frame: Frame) => void;
-  readonly #frames = new FrameReader();
-  #ended = false;
-
-  constructor(fd: number, hear: (frame: Frame) => void) {
-    this.#fd = fd;
-    this.#hear = hear;
-  }
-
-  /** Hears what comes, until the other end is closed or the signal says so. */
-  async listen(signal: AbortSignal): Promise<void> {
-    try {
-      while (await readable(this.#fd, -1, signal)) {
-        // So much at once: others wait for this event loop, too.
-        for (let read = 0; read < PIPE_SIZE; read += CHUNK) if (!this.read()) break;
-        if (this.#ended) return;
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  }
-
-  /** @returns false if nothing is there, or nothing comes any more */
-  read(): boolean {
-    const buffer = Buffer.allocUnsafe(CHUNK);
-    try {
-      const size = readSync(this.#fd, buffer);
-      this.#ended = size === 0;
-      for (const frame of this.#frames.push(buffer.subarray(0, size))) this.#hear(frame);
-      return size > 0;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
-      throw error;
-    }
-  }
+function largePipe(): [read: number, write: number] {
+  const ends = pipe();
+  addon.fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+  return ends;
 }
 
 /** Nothing of this may return to the caller with an exception: the program would go on in two processes. */

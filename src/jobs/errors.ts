@@ -35,3 +35,12 @@ export class JobMemoryError extends Error {
     super(`The job had ${bytes} bytes of memory of its own, more than ${limit}, and was ended`);
   }
 }
+
+/** The pool was closed and takes no more jobs. */
+export class PoolClosedError extends Error {
+  readonly code = 'ERR_POOL_CLOSED';
+
+  constructor() {
+    super('The pool is closed and takes no more jobs');
+  }
+}

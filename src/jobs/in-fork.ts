@@ -207,7 +207,7 @@ function outcome<T>(answer: Frame | undefined, failure: Error | undefined, ended
 }
 
 /** Nothing is due before it: no promise of the program's that was settled, no process.nextTick(). */
-const nextTurn = (action: () => void): Promise<void> =>
+export const nextTurn = (action: () => void): Promise<void> =>
   new Promise((resolve, reject) => {
     setImmediate(() => {
       try {
@@ -219,7 +219,7 @@ const nextTurn = (action: () => void): Promise<void> =>
     });
   });
 
-const isThenable = (value: unknown): value is PromiseLike<never> =>
+export const isThenable = (value: unknown): value is PromiseLike<never> =>
   typeof (value as PromiseLike<never> | undefined)?.then === 'function';
 
 const AsyncFunction = (async () => {}).constructor;

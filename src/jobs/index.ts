@@ -1,6 +1,7 @@
 // The face of jobs: what is behind it is loaded when it is called.
 
 import type { Job, JobContext, JobOptions } from './in-fork.js';
+import type { Pool, PoolOptions } from './pool.js';
 
 /** See {@link import('./in-fork.js').inFork}. */
 export function inFork<T>(
@@ -8,6 +9,11 @@ export function inFork<T>(
   options: JobOptions = {},
 ): Job<T> {
   return load().inFork(fn, options);
+}
+
+/** See {@link import('./pool.js').createPool}. */
+export function createPool<A, R>(options: PoolOptions<A, R>): Pool<A, R> {
+  return load().createPool(options);
 }
 
 type Jobs = typeof import('./jobs.js');

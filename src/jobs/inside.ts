@@ -24,6 +24,8 @@ export interface CopySettings {
   parent: number;
   /** Where the answer goes. */
   answers: number;
+  /** Where jobs come from; undefined: there is the one. */
+  jobs?: number | undefined;
 }
 
 /** The copy's end of the pipe. The first answer is the last: the copy ends with it. */

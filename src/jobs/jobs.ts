@@ -1,3 +1,4 @@
 // What is behind the face of this directory: see index.ts.
 
 export { inFork } from './in-fork.js';
+export { createPool } from './pool.js';
