@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import colors from 'picocolors';
+import { sentenceOf } from '../posix/errors.js';
 import { type Finding, system } from './finding.js';
 import { print, printJson, table } from './output.js';
 
@@ -20,7 +21,7 @@ async function examine(): Promise<Finding[]> {
     return examination.examine();
   } catch (error) {
     // It is for this, too, that doctor is called: that the addon is missing or does not load.
-    return [{ what: 'addon', verdict: 'failed', detail: (error as Error).message }, ...system()];
+    return [{ what: 'addon', verdict: 'failed', detail: sentenceOf(error) }, ...system()];
   }
 }
 

@@ -5,6 +5,7 @@ import { dirname, resolve } from '../builtin/path.js';
 import { logFolder, makeFolder, stateFolder } from '../control/folders.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { close } from '../posix/descriptor.js';
+import { sentenceOf } from '../posix/errors.js';
 import { forkSupport } from '../posix/fork.js';
 import { nativeFile } from '../posix/parts.js';
 import { pidfdOpen } from '../posix/pidfd.js';
@@ -53,7 +54,7 @@ function attempt(what: string, otherwise: 'warning' | 'failed', check: () => str
   try {
     return { what, verdict: 'ok', detail: check() };
   } catch (error) {
-    return { what, verdict: otherwise, detail: (error as Error).message };
+    return { what, verdict: otherwise, detail: sentenceOf(error) };
   }
 }
 

@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from '../builtin/fs.js';
 import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
+import { write } from './output.js';
 import { declareTargets, isKnown, subjects, type TargetOptions, unheardOf } from './targets.js';
 
 interface Options extends TargetOptions {
@@ -89,7 +90,7 @@ function copy(fd: number, from: number): number {
     got > 0;
     got = readSync(fd, buffer, 0, CHUNK, at)
   ) {
-    process.stdout.write(Buffer.from(buffer.subarray(0, got)));
+    write(Buffer.from(buffer.subarray(0, got)));
     at += got;
   }
   return at;

@@ -4,6 +4,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { EXIT } from './exit.js';
+import { complain, inJson } from './output.js';
 
 /** Of package.json, put in when this is bundled. */
 declare const VERSION: string;
@@ -54,9 +55,9 @@ async function build(words: readonly string[]): Promise<Command> {
     .description('Turns programs into Unix daemons, and looks after them.')
     .version(VERSION, '-V, --version')
     .enablePositionalOptions()
-    .showHelpAfterError('(add --help for more)')
+    .showHelpAfterError(inJson() ? false : '(add --help for more)')
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'doublefork: ')),
+      outputError: (text) => complain(text.replace(/^error: /, '')),
     })
     .exitOverride();
   const needed = wanted(words);
@@ -73,12 +74,11 @@ async function main(): Promise<void> {
   await program.parseAsync();
 }
 
-main().catch(async (error: unknown) => {
+main().catch((error: unknown) => {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     return;
   }
   process.exitCode = EXIT.of(error);
-  const { complain } = await import('./output.js');
   complain(error);
 });

@@ -1,23 +1,64 @@
 // What people read, and what machines do.
 
 import colors from 'picocolors';
+import { sentenceOf } from '../posix/errors.js';
+import { EXIT } from './exit.js';
 
-/** Prints an error, or a sentence that is one, in one line; its stack if it is a fault of ours. */
-export function complain(problem: unknown): void {
-  process.stderr.write(`${colors.red('doublefork:')} ${sentence(problem).trimEnd()}\n`);
+/**
+ * Whether errors are to be in JSON, as what is printed: `--json` stands before the words of another
+ * program.
+ */
+export function inJson(): boolean {
+  const words = process.argv.slice(2);
+  const dashes = words.indexOf('--');
+  return words.slice(0, dashes < 0 ? words.length : dashes).includes('--json');
 }
 
-function sentence(problem: unknown): string {
-  if (!(problem instanceof Error)) return String(problem);
-  const { code, stack, message, name } = problem as NodeJS.ErrnoException;
+/**
+ * Prints an error, or a sentence that is one: a sentence for people, with `--json` an object. Its
+ * stack, too, if it is a fault of ours, or `$DOUBLEFORK_DEBUG` asks for it.
+ */
+export function complain(problem: unknown): void {
+  const { code, stack, name, pid } = problem as NodeJS.ErrnoException & { pid?: number };
+  const text = sentenceOf(problem).trimEnd();
   // An error that nobody expected.
-  const fault = code === undefined && name !== 'Error' && stack !== undefined;
-  return fault ? stack : message;
+  const fault = problem instanceof Error && code === undefined && name !== 'Error';
+  const debug = (fault || process.env.DOUBLEFORK_DEBUG) && stack !== undefined;
+  const lines = inJson()
+    ? [JSON.stringify({ error: text, code, pid, ...(debug ? { stack } : {}) })]
+    : [
+        `${colors.red('doublefork:')} ${text}`,
+        ...(fault
+          ? ['This is a fault of doublefork itself; please report it with what follows.']
+          : []),
+        ...(debug ? [stack] : []),
+      ];
+  // Who does not listen cannot be told.
+  process.stderr.on('error', () => {});
+  process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+/** 128 and SIGPIPE: what the shell says of a program that ends so. */
+const READER_GONE = 141;
+
+function onGone(error: NodeJS.ErrnoException): never {
+  // `| head` has what it wanted.
+  if (error.code === 'EPIPE') process.exit(READER_GONE);
+  // Not of a terminal that was closed: nobody is there to read it.
+  if (error.code !== 'EIO') complain(error);
+  process.exit(EXIT.failed);
+}
+
+/** Prints some text, or bytes. Once nobody reads them, the command ends, and says nothing. */
+export function write(text: string | Uint8Array): void {
+  // Not at the beginning: a terminal that is open would keep a daemon from leaving it.
+  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', onGone);
+  process.stdout.write(text);
 }
 
 /** Prints a line. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  write(`${text}\n`);
 }
 
 /** Prints a value for machines. */

@@ -1,6 +1,6 @@
 // A terminal that is ours for a while: its other screen, no cursor, keys as they are pressed.
 
-import { cut } from './output.js';
+import { cut, write } from './output.js';
 
 const ENTER = '\x1b[?1049h\x1b[?25l';
 const LEAVE = '\x1b[?25h\x1b[?1049l';
@@ -27,7 +27,7 @@ export class Screen implements Disposable {
     process.stdin.setRawMode(true);
     process.stdin.on('data', this.#onKey);
     process.stdout.on('resize', this.#redraw);
-    process.stdout.write(ENTER);
+    write(ENTER);
   }
 
   /** Shows as much of these lines as fits. */
@@ -43,7 +43,7 @@ export class Screen implements Disposable {
     const shown = this.#lines.slice(0, this.#lines.length > rows ? rows - 1 : rows);
     if (shown.length < this.#lines.length) shown.push(`… ${this.#lines.length - rows + 1} more`);
     const text = shown.map((line) => `${cut(line, columns)}${CLEAR_LINE}`).join('\r\n');
-    process.stdout.write(`${HOME}${text}${CLEAR_BELOW}`);
+    write(`${HOME}${text}${CLEAR_BELOW}`);
   };
 
   readonly #onKey = (keys: Buffer): void => {

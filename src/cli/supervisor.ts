@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { statSync } from '../builtin/fs.js';
 import { controlFor } from '../control/folders.js';
 import type { Target } from '../control/target.js';
+import { sentenceOf } from '../posix/errors.js';
 import type { ControlClient } from '../supervise/control-client.js';
 import { declareTargets, known, type TargetOptions } from './targets.js';
 
@@ -23,7 +24,7 @@ const PATIENCE = 2000;
 
 /** What fits into the address of a unix socket. What is longer would be cut, and be another path. */
 const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
-const TOO_LONG = `it has more than the ${LONGEST_PATH} bytes that the path of a socket can have`;
+const TOO_LONG = `the path has more than the ${LONGEST_PATH} bytes that the path of a socket can have`;
 
 export function declareSupervisors(command: Command): Command {
   return declareTargets(command).option(
@@ -63,9 +64,9 @@ export async function asking<T>(
     await using client = await ControlClient.connect(path, PATIENCE);
     return await ask(client);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     const whom = label === path ? path : `${label} (${path})`;
-    const why = reasonOf(code, path) ?? message;
+    const why = reasonOf(code, path) ?? sentenceOf(error);
     throw Object.assign(new Error(`${whom}: ${why}`, { cause: error }), { code });
   }
 }
@@ -82,7 +83,7 @@ function reasonOf(code: string | undefined, path: string): string | undefined {
     case 'ECONNREFUSED':
       return 'no supervisor listens there';
     case 'EACCES':
-      return `it is ${ownerOf(path)}; only that user and root may ask`;
+      return `the socket is ${ownerOf(path)}; only that user and root may ask`;
     // The queue of those who wait for an answer is full.
     case 'EAGAIN':
       return 'the supervisor does not answer; it may be stopped';

@@ -49,8 +49,6 @@ async function top(names: string[], options: Options): Promise<void> {
   if (others.length > 0) throw new Error('the workers of one at a time');
   // Nobody there at the beginning is an error; later it may come again.
   let supervisor = await statusOf(control!);
-  // The reader, or the terminal, has gone.
-  process.stdout.on('error', () => process.exit());
   using screen = Screen.isThere ? new Screen() : undefined;
   let text = table(control!, supervisor);
   for (let shown = 1; ; shown++) {

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from '../builtin/fs.js';
 import { basename, dirname, join, relative, resolve } from '../builtin/path.js';
 import type { App } from '../control/app.js';
+import { whileTrying } from '../posix/errors.js';
 import { APP, checkApp } from './app.js';
 import { decode, locate, ParseError, parse } from './parse.js';
 import { ConfigError, entries } from './value.js';
@@ -30,7 +31,7 @@ export async function readConfig(folder: string, file?: string): Promise<Config 
   const path = file === undefined ? find(folder) : resolve(folder, file);
   if (path === undefined) return undefined;
   const isPackage = basename(path) === 'package.json';
-  const bytes = readFileSync(path);
+  const bytes = read(path);
   let text = '';
   try {
     text = decode(bytes);
@@ -46,6 +47,14 @@ export async function readConfig(folder: string, file?: string): Promise<Config 
     const at = locate(text, error.path);
     const what = error.path.length > 0 ? error.path.join('.') : 'the file';
     throw new Error(excerpt(path, text, at, error.about(what)));
+  }
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw whileTrying(`cannot read the config file ${path}`, error);
   }
 }
 

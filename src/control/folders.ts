@@ -57,12 +57,20 @@ export function makeFolder(path: string): void {
 }
 
 function checkFolder(path: string, uid: number): void {
-  const refuse = (why: string) => posixError(-os.errno.EPERM, 'mkdir', path, why);
+  const refuse = (why: string) =>
+    posixError(-os.errno.EPERM, 'mkdir', path, `the directory ${path} is refused: ${why}`);
   const folder = lstatSync(path);
-  if (folder.isSymbolicLink()) throw refuse('a symbolic link is in the place of the folder');
-  if (!folder.isDirectory()) throw posixError(-os.errno.ENOTDIR, 'mkdir', path);
-  if (folder.uid !== uid && folder.uid !== 0) throw refuse(`the folder is user ${folder.uid}'s`);
-  if ((folder.mode & 0o022) !== 0) throw refuse('other users may write to the folder');
+  if (folder.isSymbolicLink()) throw refuse('it is a symbolic link');
+  if (!folder.isDirectory()) {
+    throw posixError(
+      -os.errno.ENOTDIR,
+      'mkdir',
+      path,
+      `${path} is needed as a directory, and is none`,
+    );
+  }
+  if (folder.uid !== uid && folder.uid !== 0) throw refuse(`it is user ${folder.uid}'s`);
+  if ((folder.mode & 0o022) !== 0) throw refuse('other users may write to it');
 }
 
 /** The pidfile of an app. */

@@ -43,7 +43,13 @@ export function assume({ uid, gid, groups }: Identity): void {
   const complete =
     (uid === null || getresuid().every((id) => id === uid)) &&
     (gid === null || getresgid().every((id) => id === gid));
-  if (!complete) throw posixError(-os.errno.EPERM, 'setresuid', undefined, 'some id has stayed');
+  if (!complete)
+    throw posixError(
+      -os.errno.EPERM,
+      'setresuid',
+      undefined,
+      'the user or group was not changed: some id has stayed',
+    );
 }
 
 /** What a login of the user would have set. */

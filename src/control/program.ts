@@ -29,7 +29,9 @@ export function findProgram(
       accessSync(script, constants.R_OK);
     } catch (error) {
       // As of any program that is not there, or may not be read.
-      throw posixError((error as NodeJS.ErrnoException).errno!, 'execve', script);
+      const { errno = 0, code } = error as NodeJS.ErrnoException;
+      const why = code === 'ENOENT' ? 'there is no such file' : 'it cannot be read';
+      throw posixError(errno, 'execve', script, `cannot run ${script}: ${why}`);
     }
     const flags = TYPESCRIPT.has(extension) ? typescriptFlags(script) : [];
     return { path: process.execPath, argv: [process.execPath, ...flags, script, ...args] };
@@ -46,7 +48,7 @@ function typescriptFlags(script: string): string[] {
     const tsx = createRequire(script).resolve('tsx');
     return ['--import', pathToFileURL(tsx).href];
   } catch (error) {
-    const why = `Node ${process.version} does not run TypeScript, and tsx is not installed here`;
+    const why = `cannot run ${script}: Node ${process.version} does not run TypeScript, and tsx is not installed here`;
     throw Object.assign(posixError(-os.errno.ENOTSUP, 'execve', script, why), { cause: error });
   }
 }

@@ -13,7 +13,7 @@ import {
 } from '../builtin/fs.js';
 import { join } from '../builtin/path.js';
 import { isAlive, startTime } from '../pidfile/process.js';
-import { text } from '../posix/errors.js';
+import { text, whileTrying } from '../posix/errors.js';
 import type { App } from './app.js';
 import { stateFolder } from './folders.js';
 
@@ -71,7 +71,7 @@ export function readRecord(name: string): DaemonRecord | undefined {
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw whileTrying(`cannot read the record ${path}`, error);
   }
   const fields = parse(content, path);
   const isOfThisBoot = fields.boot === bootId();

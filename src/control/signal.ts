@@ -58,7 +58,8 @@ export function signalDaemon(
   if (handle !== undefined && options.force !== true) refuseDeaf(target, handle, wanted);
   if (handle === undefined || !send(handle, wanted)) {
     const { pidfile, reason } = daemonStatus(target);
-    throw posixError(-os.errno.ESRCH, 'kill', pidfile, `it is not running: ${reason}`);
+    const label = 'name' in target ? target.name : `the daemon of ${pidfile}`;
+    throw posixError(-os.errno.ESRCH, 'kill', undefined, `${label} is not running: ${reason}`);
   }
   return handle.pid;
 }
@@ -99,7 +100,7 @@ export function send(handle: ProcessHandle, signal: NodeJS.Signals | number): bo
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ESRCH') return false;
     if (code !== 'EPERM') throw error;
-    const why = `process ${handle.pid} is running, and this user may not signal it`;
+    const why = `process ${handle.pid} is running, and is another user's: this user may not signal it`;
     throw posixError(-os.errno.EPERM, 'kill', undefined, why);
   }
 }

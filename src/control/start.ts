@@ -16,10 +16,11 @@ import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
 import { type Executable, execInto } from '../detach/exec-into.js';
 import type { LimitOption } from '../detach/limits.js';
+import type { DaemonizeOptions } from '../detach/options.js';
 import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
-import { posixError } from '../posix/errors.js';
+import { posixError, sentenceOf } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, getsid, kill, waitpid } from '../posix/process.js';
@@ -60,7 +61,14 @@ interface Start {
  * for the program; as daemonize() does
  */
 export async function startApp(app: App, say: (pid: number) => string): Promise<never> {
-  if (!statSync(app.cwd).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', app.cwd);
+  if (!statSync(app.cwd).isDirectory()) {
+    throw posixError(
+      -os.errno.ENOTDIR,
+      'chdir',
+      app.cwd,
+      `${app.cwd}, where it is to run, is no directory`,
+    );
+  }
   refuseWithoutFork(app);
   const env: Start['env'] = {
     ...process.env,
@@ -83,7 +91,7 @@ export async function startApp(app: App, say: (pid: number) => string): Promise<
   makeFolder(stateFolder());
   if (app.log === undefined) makeFolder(dirname(start.log));
   refuseSecond(app.name);
-  const daemon = daemonize({
+  const daemon = detach(app.name, {
     detach: 'always',
     ready: 'manual',
     readyTimeout: app.timeout,
@@ -99,7 +107,16 @@ export async function startApp(app: App, say: (pid: number) => string): Promise<
     makeControlFolder(app.name, start.identity);
     return app.ready === 'none' ? runInPlace(daemon, start) : await oversee(daemon, start);
   } catch (error) {
-    return daemon.fail(`doublefork: ${(error as Error).message}`);
+    return daemon.fail(`doublefork: ${sentenceOf(error)}`);
+  }
+}
+
+/** daemonize(), which knows no names. */
+function detach(name: string, options: DaemonizeOptions): Daemon {
+  try {
+    return daemonize(options);
+  } catch (error) {
+    throw byName(error, name);
   }
 }
 
@@ -187,8 +204,8 @@ function runForked(daemon: Daemon, start: Start, channel: Channel): never {
     assume(identity);
     execInto(executable, withPid({ ...env, ...channel.env }), daemon.pidfile);
   } catch (error) {
-    const { message, code, syscall } = error as NodeJS.ErrnoException;
-    writeSync(STDERR, `doublefork: ${message}\n`);
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    writeSync(STDERR, `doublefork: ${sentenceOf(error)}\n`);
     if (syscall !== 'execve') _exit(1);
     _exit(code === 'ENOENT' ? 127 : 126);
   }
@@ -210,20 +227,29 @@ function written(log: string, since: number): string {
 }
 
 /** Who waits for a word needs a process of its own, beside the program. */
-function refuseWithoutFork({ ready }: App): void {
+function refuseWithoutFork({ name, ready }: App): void {
   const support = forkSupport();
   if (ready === 'none' || support.supported) return;
-  const why = `ready: '${ready}' needs the fork engine: ${support.reason}`;
+  const why = `${name} cannot be started with ready: '${ready}', which needs the fork engine: ${support.reason}`;
   throw posixError(-os.errno.ENOTSUP, 'fork', undefined, why);
 }
 
 /** A program that closes what it inherits has let go of its pidfile; its record still tells. */
 function refuseSecond(name: string): void {
   const record = readRecord(name);
-  if (record?.isRunning !== true) return;
-  const { pid, pidfile } = record;
-  const error = posixError(-os.errno.EEXIST, 'start', pidfile, `already running with pid ${pid}`);
-  throw Object.assign(error, { pid });
+  if (record?.isRunning === true) throw alreadyRunning(name, record.pid);
+}
+
+function alreadyRunning(name: string, pid: number | undefined): Error {
+  const how = pid === undefined ? 'being started by another command' : `running (pid ${pid})`;
+  const error = posixError(-os.errno.EEXIST, 'start', undefined, `${name} is already ${how}`);
+  return Object.assign(error, { pid });
+}
+
+/** The same for a pidfile that is locked. */
+function byName(error: unknown, name: string): unknown {
+  const { code, syscall, pid } = error as NodeJS.ErrnoException & { pid?: number };
+  return code === 'EEXIST' && syscall === 'flock' ? alreadyRunning(name, pid) : error;
 }
 
 /**

@@ -4,7 +4,7 @@ import { constants as os } from '../builtin/os.js';
 import { join, resolve } from '../builtin/path.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import type { Identity } from '../pidfile/process.js';
-import { invalidType, posixError, text } from '../posix/errors.js';
+import { invalidType, posixError, sentenceOf, text } from '../posix/errors.js';
 import { stateFolder } from './folders.js';
 import { readRecord } from './record.js';
 
@@ -50,7 +50,11 @@ export function findDaemon(target: Target): FoundDaemon | undefined {
   const refuse = (errno: number, why: string) => posixError(-errno, 'findDaemon', pidfile, why);
   const found = Pidfile.inspect(pidfile);
   if (found.state === 'held') {
-    if ((found.mode & 0o002) !== 0) throw refuse(os.errno.EPERM, 'everybody may write to it');
+    if ((found.mode & 0o002) !== 0)
+      throw refuse(
+        os.errno.EPERM,
+        `the pidfile ${pidfile} can be written by everybody, so that it could name anyone`,
+      );
     return { pid: found.pid, startTime: found.startTime, pidfile };
   }
   if (found.state === 'foreign') throw refuse(os.errno.EBUSY, found.reason);
@@ -81,6 +85,6 @@ export function daemonStatus(target: Target): DaemonStatus {
     return { status: 'dead', code: 1, ...nobody, pid: found.pid, reason: found.reason };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    return { status: 'unknown', code: 4, ...nobody, reason: (error as Error).message };
+    return { status: 'unknown', code: 4, ...nobody, reason: sentenceOf(error) };
   }
 }

@@ -81,7 +81,7 @@ export function checkImage(chroot: string, files: readonly string[]): void {
       accessSync(join(chroot, file), constants.R_OK);
     } catch (error) {
       const { errno = 0 } = error as NodeJS.ErrnoException;
-      const why = `the exec engine needs ${file} inside of the new root`;
+      const why = `the exec engine needs ${file} inside of the new root directory ${chroot}`;
       throw posixError(errno, 'chroot', chroot, why);
     }
   }

@@ -9,7 +9,7 @@ import { openDescriptors } from '../image/inherited.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
-import { errorText, posixError } from '../posix/errors.js';
+import { errorText, posixError, sayFirst } from '../posix/errors.js';
 import { refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
@@ -51,9 +51,13 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
       },
     );
   }
-  const daemon = replayOrDetach(options);
-  thisProcess.daemon = daemon;
-  return daemon;
+  try {
+    const daemon = replayOrDetach(options);
+    thisProcess.daemon = daemon;
+    return daemon;
+  } catch (error) {
+    throw sayFirst(error);
+  }
 }
 
 function replayOrDetach(options: DaemonizeOptions): Daemon {
@@ -103,7 +107,7 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
     files = handedOver(plan, handoff);
     lowerLimits(plan.limits);
   } catch (error) {
-    new Readiness(handoff.readyFd).failed(error, 1);
+    new Readiness(handoff.readyFd).failed(sayFirst(error), 1);
     _exit(1);
   }
   return becomeDaemon(plan, files, {
@@ -158,7 +162,7 @@ function becomeDaemon(plan: Plan, files: Files, inherited: Inherited): Daemon {
     // Before the word: what the launcher leaves must be as it was.
     redirection.abandon();
     pidfile?.abandon();
-    readiness.failed(error, 1);
+    readiness.failed(sayFirst(error), 1);
     _exit(1);
   }
   if (plan.manual) readiness.watch();
@@ -268,6 +272,8 @@ function moveIn(plan: Plan): void {
 }
 
 function checkDirectory(path: string): void {
-  if (!statSync(path).isDirectory()) throw posixError(-os.errno.ENOTDIR, 'chdir', path);
+  if (!statSync(path).isDirectory()) {
+    throw posixError(-os.errno.ENOTDIR, 'chdir', path, `the option cwd is no directory: ${path}`);
+  }
   accessSync(path, constants.X_OK);
 }

@@ -72,7 +72,7 @@ export function identityPlan(options: IdentityOptions, cwd: string): IdentityPla
       -os.errno.ENOTSUP,
       'daemonize',
       undefined,
-      'capabilities and noNewPrivileges are of Linux',
+      'the options capabilities and noNewPrivileges are for Linux only',
     );
   }
   return {
@@ -137,5 +137,5 @@ const isSame = (a: readonly number[], b: readonly number[]): boolean =>
 
 function unknown(kind: 'user' | 'group', name: string): Error {
   const call = kind === 'user' ? 'getpwnam' : 'getgrnam';
-  return posixError(-os.errno.ENOENT, call, name, `no such ${kind}`);
+  return posixError(-os.errno.ENOENT, call, name, `there is no ${kind} ${name}`);
 }

@@ -101,5 +101,6 @@ function removeStale(path: string): void {
   } finally {
     close(fd);
   }
-  throw posixError(-os.errno.EADDRINUSE, 'bind', path);
+  const why = `cannot listen on ${path}: another process listens there`;
+  throw posixError(-os.errno.EADDRINUSE, 'bind', path, why);
 }

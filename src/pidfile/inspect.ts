@@ -44,13 +44,15 @@ export function inspect(path: string): PidfileState {
 
 function judge(fd: number): PidfileState {
   const file = fstatSync(fd, { bigint: true });
-  if (!file.isFile()) throw posixError(-os.errno.EINVAL, 'open', undefined, 'not a regular file');
+  if (!file.isFile()) {
+    throw posixError(-os.errno.EINVAL, 'open', undefined, 'the pidfile is not a regular file');
+  }
   const named = namedPid(fd);
   const holder = recordHolder(fd) ?? flockHolder(fd, named, file);
   if (holder === 'nobody') return { state: 'stale', pid: named, reason: whyStale(named) };
   if (holder === 'unknown' || holder !== named) {
     const who = holder === 'unknown' ? 'a process' : `process ${holder}`;
-    const reason = `${who} has locked it that it does not name (it names ${named ?? 'none'})`;
+    const reason = `${who} has locked the pidfile, which names ${named ?? 'no process'} instead`;
     return { state: 'foreign', pid: holder === 'unknown' ? undefined : holder, reason };
   }
   return {
@@ -59,7 +61,7 @@ function judge(fd: number): PidfileState {
     startTime: startTime(holder),
     mode: Number(file.mode) & 0o7777,
     uid: Number(file.uid),
-    reason: `process ${holder} has locked it`,
+    reason: `process ${holder} has locked the pidfile`,
   };
 }
 
@@ -83,8 +85,8 @@ function flockHolder(
 }
 
 function whyStale(named: number | undefined): string {
-  if (named === undefined) return 'it is not locked, and names no process';
+  if (named === undefined) return 'the pidfile is not locked, and names no process';
   return isAlive(named)
-    ? `it is not locked: process ${named} is another program's`
-    : `it is not locked, and process ${named} does not exist`;
+    ? `the pidfile is left over: process ${named} is another program's`
+    : `the pidfile is left over: process ${named} does not exist`;
 }

@@ -107,7 +107,10 @@ export class Pidfile implements Disposable {
   ): Pidfile {
     const file = resolve(text(path, 'path'));
     setCloseOnExec(descriptor(fd), true);
-    if (reachable && !leadsTo(file, fd)) throw posixError(-os.errno.ENOENT, 'adopt', file);
+    if (reachable && !leadsTo(file, fd)) {
+      const why = `the pidfile ${file} is not the one that is locked: it was removed or replaced`;
+      throw posixError(-os.errno.ENOENT, 'adopt', file, why);
+    }
     return new Pidfile(file, fd, created);
   }
 
@@ -188,7 +191,10 @@ export class Pidfile implements Disposable {
     const line = `${process.pid}\n`;
     ftruncateSync(fd);
     try {
-      if (writeSync(fd, line, 0) < line.length) throw posixError(-os.errno.ENOSPC, 'write');
+      if (writeSync(fd, line, 0) < line.length) {
+        const why = `the pidfile ${this.path} cannot be written: no space is left`;
+        throw posixError(-os.errno.ENOSPC, 'write', this.path, why);
+      }
     } catch (error) {
       ftruncateSync(fd);
       throw Object.assign(error as Error, { path: this.path });
@@ -286,10 +292,11 @@ function openOrCreate(path: string, mode: number): { fd: number; created: boolea
 /** What nobody should have put there. */
 function check(path: string, fd: number): void {
   const file = fstatSync(fd);
-  const refuse = (errno: number, why: string) => posixError(-errno, 'open', path, why);
-  if (!file.isFile()) throw refuse(os.errno.EINVAL, 'not a regular file');
-  if (file.nlink > 1) throw refuse(os.errno.EMLINK, 'the file has another name (a hard link)');
-  if ((file.mode & 0o002) !== 0) throw refuse(os.errno.EPERM, 'everybody may write to the file');
+  const refuse = (errno: number, why: string) =>
+    posixError(-errno, 'open', path, `the pidfile ${path} ${why}`);
+  if (!file.isFile()) throw refuse(os.errno.EINVAL, 'is not a regular file');
+  if (file.nlink > 1) throw refuse(os.errno.EMLINK, 'has another name (a hard link)');
+  if ((file.mode & 0o002) !== 0) throw refuse(os.errno.EPERM, 'can be written by everybody');
 }
 
 function winner(fd: number): number | undefined {
@@ -301,7 +308,8 @@ function winner(fd: number): number | undefined {
 }
 
 function alreadyRunning(path: string, pid: number | undefined): AlreadyRunningError {
-  const who = pid === undefined ? 'being started by another process' : `running with pid ${pid}`;
-  const error = posixError(-os.errno.EEXIST, 'flock', path, `already ${who}`);
+  const how = pid === undefined ? 'being started by another process' : `running (pid ${pid})`;
+  const why = `the daemon of ${path} is already ${how}`;
+  const error = posixError(-os.errno.EEXIST, 'flock', path, why);
   return Object.assign(error, { code: 'EEXIST' as const, pid });
 }

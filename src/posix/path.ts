@@ -21,7 +21,12 @@ export function findExecutable(program: string, cwd: string, path: string): stri
     if (reason === undefined) return file;
     if (reason === 'EACCES') refusal = reason;
   }
-  throw posixError(-os.errno[refusal], 'execve', program);
+  const where = program.includes('/') ? 'there' : 'in PATH';
+  const why =
+    refusal === 'ENOENT'
+      ? `there is no such program ${where}`
+      : `what is ${where} is not an executable file`;
+  throw posixError(-os.errno[refusal], 'execve', program, `cannot run ${program}: ${why}`);
 }
 
 type Refusal = 'ENOENT' | 'EACCES';

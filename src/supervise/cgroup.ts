@@ -86,7 +86,12 @@ export class Groups implements Disposable {
   constructor(parent: string) {
     if (!existsSync(join(parent, 'cgroup.procs'))) {
       const missing = existsSync(parent) ? os.errno.ENOTSUP : os.errno.ENOENT;
-      throw posixError(-missing, 'supervise', parent, 'this is no folder of cgroup version 2');
+      throw posixError(
+        -missing,
+        'supervise',
+        parent,
+        `${parent} is no directory of cgroup version 2`,
+      );
     }
     clearAfterOthers(parent);
     [this.#path, this.#lock] = create(parent);

@@ -8,7 +8,7 @@ import { thisProcess } from '../detach/this-process.js';
 import type { Handoff } from '../image/handoff.js';
 import { sameImage } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
-import { posixError } from '../posix/errors.js';
+import { posixError, sayFirst } from '../posix/errors.js';
 import { forkSupport, refuseChildren, refuseWorkers } from '../posix/fork.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
@@ -24,9 +24,13 @@ let current: Worker | undefined;
 export function supervise(options: SuperviseOptions = {}): Worker {
   refuseWorkers('supervise');
   const replayed = nextReplayedCall('supervise');
-  return replayed === undefined
-    ? start(options)
-    : resumeInNewImage(options, replayed.call, replayed.handoff);
+  try {
+    return replayed === undefined
+      ? start(options)
+      : resumeInNewImage(options, replayed.call, replayed.handoff);
+  } catch (error) {
+    throw sayFirst(error);
+  }
 }
 
 function start(options: SuperviseOptions): Worker {

@@ -126,7 +126,9 @@ test('two files are one too many; one can be chosen', async () => {
   writeFileSync(join(folder, 'doublefork.config.yaml'), YAML_TWO);
   await expect(readConfig(folder)).rejects.toThrow('there are several config files');
   expect((await readConfig(folder, 'doublefork.config.yaml'))?.apps.length).toBe(2);
-  await expect(readConfig(folder, 'missing.yaml')).rejects.toThrow('ENOENT');
+  await expect(readConfig(folder, 'missing.yaml')).rejects.toThrow(
+    /^cannot read the config file .*missing.yaml: there is no such file/,
+  );
 });
 
 describe('a message points at the line', () => {
@@ -196,7 +198,9 @@ describe('a message points at the line', () => {
 test('a folder in the place of the file', async () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'doublefork.config.json'));
-  await expect(readConfig(folder)).rejects.toThrow('EISDIR');
+  await expect(readConfig(folder)).rejects.toThrow(
+    /^cannot read the config file .*: it is a directory$/,
+  );
 });
 
 const yaml = (line: string, version = '1.2') => [

@@ -66,5 +66,7 @@ test('no log: says where it should be', async () => {
   rmSync(log);
   const { code, stderr } = await place.run('logs', 'it');
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^doublefork: ENOENT: .*\/it\.log'\n$/);
+  expect(stderr).toMatch(
+    /^doublefork: cannot open .*\/it\.log: there is no such file or directory\n$/,
+  );
 });

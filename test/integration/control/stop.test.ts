@@ -62,7 +62,7 @@ describe('C21 stop', () => {
   test('says so if it runs on after all of the schedule', async () => {
     const { pid, pidfile, program } = await daemon(`process.on('SIGTERM', () => {})`);
     await expect(stopDaemon({ pidfile }, { schedule: 'TERM/0.05/TERM/0.05' })).rejects.toThrow(
-      `ETIMEDOUT: process ${pid} still runs after SIGTERM, SIGTERM, stopDaemon '${pidfile}'`,
+      `${pidfile}: process ${pid} still runs after SIGTERM, SIGTERM`,
     );
     expect(daemonStatus({ pidfile })).toMatchObject({ status: 'running', code: 0, pid });
     await stopDaemon({ pidfile }, { schedule: 'KILL/10' });
@@ -120,10 +120,12 @@ describe('C14 stop and status leave alone', () => {
       status: 'dead',
       code: 1,
       pid: other.pid,
-      reason: `it is not locked: process ${other.pid} is another program's`,
+      reason: `the pidfile is left over: process ${other.pid} is another program's`,
     });
     expect(await stopDaemon({ pidfile })).toEqual({ pid: undefined, signals: [], left: [] });
-    expect(() => signalDaemon({ pidfile }, 'KILL')).toThrow('ESRCH: it is not running');
+    expect(() => signalDaemon({ pidfile }, 'KILL')).toThrow(
+      /^the daemon of .* is not running: the pidfile is left over/,
+    );
     expect(stat(other.pid)?.state).toMatch(/[RSD]/);
     expect(readFileSync(pidfile, 'utf8')).toBe(`${other.pid}\n`);
   });
@@ -135,7 +137,7 @@ describe('C14 stop and status leave alone', () => {
       writeFileSync(pidfile, content);
       expect(daemonStatus({ pidfile })).toMatchObject({ status: 'dead', code: 1 });
       expect(await stopDaemon({ pidfile }, { schedule: 'KILL/1' })).toMatchObject({ signals: [] });
-      expect(() => signalDaemon({ pidfile }, 9)).toThrow('ESRCH');
+      expect(() => signalDaemon({ pidfile }, 9)).toThrow(/^the daemon of .* is not running: /);
     },
   );
 
@@ -145,7 +147,7 @@ describe('C14 stop and status leave alone', () => {
     writeFileSync(pidfile, `${other.pid}\n`);
     expect(daemonStatus({ pidfile })).toMatchObject({ status: 'unknown', code: 4 });
     await expect(stopDaemon({ pidfile })).rejects.toThrow(
-      `EBUSY: process ${pid} has locked it that it does not name (it names ${other.pid})`,
+      `${pidfile}: process ${pid} has locked the pidfile, which names ${other.pid} instead`,
     );
     expect(stat(other.pid)?.state).toMatch(/[RSD]/);
     process.kill(pid);
@@ -196,7 +198,9 @@ describe('C14 stop and status leave alone', () => {
 test('C16 a pidfile that everybody may write to is refused for stop', async () => {
   const { pid, pidfile, program } = await daemon();
   chmodSync(pidfile, 0o646);
-  await expect(stopDaemon({ pidfile })).rejects.toThrow('EPERM: everybody may write to it');
+  await expect(stopDaemon({ pidfile })).rejects.toThrow(
+    `the pidfile ${pidfile} can be written by everybody`,
+  );
   expect(daemonStatus({ pidfile })).toMatchObject({ code: 4 });
   expect(stat(pid)).toBeDefined();
   chmodSync(pidfile, 0o644);
@@ -217,7 +221,7 @@ test.skipIf(!isRoot)('no permission to signal: EPERM, and it is known to be aliv
   `).ended;
   expect(reports).toEqual([
     'running',
-    `EPERM: process ${pid} is running, and this user may not signal it, kill`,
+    `process ${pid} is running, and is another user's: this user may not signal it`,
   ]);
   await stopDaemon({ pidfile });
   await program.ended;

@@ -229,7 +229,7 @@ describe('files', () => {
       daemonize({ keepFds: [3], ...${literal({ cwd, log: join(folder, 'log') })} });
       report('still alive');
     `).ended;
-    expect(output).toMatch(/ENOENT: no such file or directory, chdir/);
+    expect(output).toMatch(/cannot change to the directory .*: there is no such file or directory/);
     expect({ code, reports }).toEqual({ code: 1, reports: [] });
     expect(readdirSync(folder)).toEqual([]);
   });
@@ -241,7 +241,7 @@ describe('files', () => {
       daemonize({ log: 'log' });
     `);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/ENOENT: no such file or directory, open '.*\/log'/);
+    expect(stderr).toMatch(/cannot open .*\/log: there is no such file or directory/);
   });
 });
 
@@ -354,7 +354,7 @@ describe('the program', () => {
       ),
     );
     expect(error.code).toBe('EBUSY');
-    expect(error.message).toMatch(/EBUSY: .*thread/);
+    expect(error.message).toMatch(/thread/);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -407,7 +407,7 @@ describe('the program', () => {
     `;
     const { code, stderr, reports } = await run(source);
     expect(reports).toEqual([['EBUSY', true]]);
-    expect(stderr).toMatch(/EBUSY: child processes are running \(pid \d+\); start them after/);
+    expect(stderr).toMatch(/child processes are running \(pid \d+\); start them after/);
     expect(code).toBe(1);
   });
 

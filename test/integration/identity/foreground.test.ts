@@ -115,9 +115,9 @@ describe('the service manager', () => {
   });
 
   test.each([
-    ['a path where nothing is', () => join(temporaryFolder(), 'nobody'), 'ENOENT'],
-    ['a file', plainFile, 'ECONNREFUSED'],
-    ['an abstract name', () => '@nobody listens', 'ECONNREFUSED'],
+    ['a path where nothing is', () => join(temporaryFolder(), 'nobody'), 'there is no such file'],
+    ['a file', plainFile, 'nobody listens there'],
+    ['an abstract name', () => '@nobody listens', 'nobody listens there'],
     ['another family', () => 'vsock:2:1234', 'it must begin with "/" or "@"'],
     ['a relative path', () => 'notify', 'it must begin with "/" or "@"'],
   ])(
@@ -145,7 +145,7 @@ describe('the service manager', () => {
     const path = join(temporaryFolder(), 'nobody');
     const { code, stderr } = await run('daemonize()', { env: { NOTIFY_SOCKET: path } });
     expect(code).toBe(0);
-    expect(stderr).toContain(`ENOENT: no such file or directory, sendmsg '${path}'`);
+    expect(stderr).toContain(`cannot send to ${path}: `);
   });
 
   test('one that cannot be reached is a warning of the supervisor, whose workers serve', async () => {
@@ -162,7 +162,10 @@ describe('the service manager', () => {
     );
     expect({ code, reports }).toEqual({ code: 0, reports: ['up'] });
     const [told, ...more] = decisions({ stderr }, 'no-manager');
-    expect(told).toMatchObject({ level: 40, msg: expect.stringContaining('ENOENT') });
+    expect(told).toMatchObject({
+      level: 40,
+      msg: expect.stringContaining('there is no such file'),
+    });
     expect(more).toEqual([]);
   });
 });

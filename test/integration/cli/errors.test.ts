@@ -1,0 +1,371 @@
+// Every error that the command prints, each provoked for real: a sentence for people, an object for
+// machines.
+
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { node } from '../../support/node.js';
+import { stat, until } from '../../support/processes.js';
+import { type Ended, execute, launch, run } from '../../support/program.js';
+import { unprivileged } from '../../support/root.js';
+import { COMMAND, Place } from './command.js';
+
+const isRoot = process.getuid?.() === 0;
+
+interface Row {
+  /** What has happened before. */
+  before?: (place: Place) => unknown;
+  /** The command; `$` is the folder that it is given in. */
+  words: string;
+  /** What stands behind `doublefork: `; the first line of it. `$` as above. */
+  says: string | RegExp;
+  /** In --json; none: the error is none of the system's. */
+  code?: string;
+  /** Default 1. */
+  exit?: number;
+  /** Given by a user who is not root, which this must be. */
+  as?: 'nobody';
+  env?: Record<string, string>;
+}
+
+const runs = (place: Place) => place.run('start', '--name', 'web', '--', 'sleep', '100');
+const file =
+  (name: string, content = '', mode = 0o644) =>
+  (place: Place) => {
+    writeFileSync(join(place.folder, name), content);
+    chmodSync(join(place.folder, name), mode);
+  };
+const config = (content: string) => file('doublefork.config.yaml', content);
+const open = (place: Place) => chmodSync(place.folder, 0o777);
+
+const ROWS: Row[] = [
+  // What is to be started.
+  {
+    words: 'start -- nowhere',
+    says: 'cannot run nowhere: there is no such program in PATH',
+    code: 'ENOENT',
+    exit: 127,
+  },
+  {
+    words: 'start -- ./nowhere',
+    says: 'cannot run $/nowhere: there is no such program there',
+    code: 'ENOENT',
+    exit: 127,
+  },
+  {
+    words: 'start -- ./app.js',
+    says: 'cannot run $/app.js: there is no such file',
+    code: 'ENOENT',
+    exit: 127,
+  },
+  {
+    words: 'start -- /etc/passwd',
+    says: 'cannot run /etc/passwd: what is there is not an executable file',
+    code: 'EACCES',
+    exit: 126,
+  },
+  {
+    words: 'start --cwd gone -- sleep 9',
+    says: 'cannot look at $/gone: there is no such file or directory',
+    code: 'ENOENT',
+  },
+  {
+    words: 'start --cwd /etc/passwd -- sleep 9',
+    says: '/etc/passwd, where it is to run, is no directory',
+    code: 'ENOTDIR',
+  },
+  { words: 'start --user nosuch -- sleep 9', says: 'there is no user nosuch', code: 'ENOENT' },
+  { words: 'start --group nosuch -- sleep 9', says: 'there is no group nosuch', code: 'ENOENT' },
+  {
+    as: 'nobody',
+    before: open,
+    words: 'start --user root -- sleep 9',
+    says: 'only root can start a program as another user or group',
+    code: 'EPERM',
+  },
+  {
+    as: 'nobody',
+    before: open,
+    words: 'start --limit nofile=9999999 -- sleep 9',
+    says: 'a limit above the hard limit needs root',
+    code: 'EPERM',
+  },
+  {
+    before: runs,
+    words: 'start --name web -- sleep 9',
+    says: /^web is already running \(pid \d+\)$/,
+    code: 'EEXIST',
+  },
+  // Where its files are.
+  {
+    words: 'start --log gone/log -- sleep 9',
+    says: 'cannot open $/gone/log: there is no such file or directory',
+    code: 'ENOENT',
+  },
+  { words: 'start --log / -- sleep 9', says: 'cannot open /: it is a directory', code: 'EISDIR' },
+  {
+    words: 'start --pidfile gone/pid -- sleep 9',
+    says: 'cannot open $/gone/pid: there is no such file or directory',
+    code: 'ENOENT',
+  },
+  {
+    before: file('pid', '', 0o666),
+    words: 'start --pidfile pid -- sleep 9',
+    says: 'the pidfile $/pid can be written by everybody',
+    code: 'EPERM',
+  },
+  {
+    before: (place) => symlinkSync('pid', join(place.folder, 'link')),
+    words: 'start --pidfile link -- sleep 9',
+    says: 'cannot open $/link: it is a symbolic link, or leads to too many of them',
+    code: 'ELOOP',
+  },
+  {
+    before: (place) => symlinkSync('/tmp', place.state),
+    words: 'start -- sleep 9',
+    says: 'the directory $/run is refused: it is a symbolic link',
+    code: 'EPERM',
+  },
+  {
+    before: (place) => {
+      mkdirSync(place.state);
+      chmodSync(place.state, 0o777);
+    },
+    words: 'start -- sleep 9',
+    says: 'the directory $/run is refused: other users may write to it',
+    code: 'EPERM',
+  },
+  {
+    before: file('run'),
+    words: 'start -- sleep 9',
+    says: '$/run is needed as a directory, and is none',
+    code: 'ENOTDIR',
+  },
+  {
+    env: { RUNTIME_DIRECTORY: '/proc/nowhere' },
+    words: 'start -- sleep 9',
+    says: 'cannot make the directory /proc/nowhere: there is no such file or directory',
+    code: 'ENOENT',
+  },
+  // What the config file says.
+  {
+    words: 'start',
+    says: 'there is no config file here; to start a program: doublefork start -- program args...',
+  },
+  {
+    words: 'start --config gone.yaml',
+    says: 'cannot read the config file $/gone.yaml: there is no such file or directory',
+    code: 'ENOENT',
+  },
+  {
+    words: 'start --config /',
+    says: 'cannot read the config file /: it is a directory',
+    code: 'EISDIR',
+  },
+  {
+    before: config('apps: [web]'),
+    words: 'start',
+    says: /^doublefork\.config\.yaml:1: apps must be a set of apps by name, not \["web"\]$/,
+  },
+  {
+    before: config('apps: {'),
+    words: 'start',
+    says: /^doublefork\.config\.yaml:1: Flow map in block collection must be sufficiently indented and end with a \}$/,
+  },
+  {
+    before: config('program: x\nlimits: { nofile: .nan }'),
+    words: 'start',
+    says: 'doublefork.config.yaml:2: limits.nofile must be a whole number or "infinity", not .nan',
+  },
+  {
+    before: config('apps: { a: { program: x }, b: { program: x } }'),
+    words: 'start',
+    says: 'which one of a, b? Name it, or start them by --all',
+  },
+  {
+    before: config('apps: { a: { program: x } }'),
+    words: 'start b',
+    says: '$/doublefork.config.yaml has no app "b"; it has a',
+  },
+  {
+    before: async (place) => {
+      await config('program: x')(place);
+      file('doublefork.config.json', '{}')(place);
+    },
+    words: 'start',
+    says: 'there are several config files: $/doublefork.config.json, $/doublefork.config.yaml; give one by --config',
+  },
+  // Words that are wrong.
+  {
+    words: 'start --name a/b -- x',
+    says: '--name: "a/b" cannot be a name: 1 to 64 letters, digits, and . _ @ - behind the first',
+    exit: 2,
+  },
+  {
+    words: 'start --limit patience=1 -- x',
+    says: /^--limit patience is no limit here; there are .*nofile/,
+    exit: 2,
+  },
+  {
+    words: 'start --umask 888 -- x',
+    says: '--umask must be octal, from 000 to 777, in quotes: write "027", not "888"',
+    exit: 2,
+  },
+  {
+    words: 'start --timeout soon -- x',
+    says: /^--timeout must be a number of seconds, such as 30 or 0.5, .*, not "soon"$/,
+    exit: 2,
+  },
+  { words: 'start --nonsense', says: "unknown option '--nonsense'", exit: 2 },
+  { words: 'nonsense', says: "unknown command 'nonsense'", exit: 2 },
+  {
+    words: 'stop --schedule TERM/x',
+    says: /^option '--schedule <schedule>' argument 'TERM\/x' is invalid. The schedule "TERM\/x" cannot be read: "x" is neither a signal nor a number of seconds/,
+    exit: 2,
+  },
+  { words: 'scale web', says: 'how many workers? Their number comes last', exit: 2 },
+  // Whom it is about.
+  {
+    words: 'stop web',
+    says: 'no daemon is known as web: none was started under that name, and no config file here has it; see doublefork list',
+  },
+  {
+    before: runs,
+    words: 'stop web other',
+    says: /^no daemon is known as other: .*; see doublefork list. Nothing was done$/,
+  },
+  {
+    words: 'stop ../x',
+    says: '"../x" cannot be a name: 1 to 64 letters, digits, and . _ @ - behind the first',
+    code: 'ERR_INVALID_ARG_VALUE',
+  },
+  { words: 'stop', says: 'no daemon is known here; name one' },
+  {
+    before: async (place) => {
+      await runs(place);
+      await place.run('stop', 'web');
+    },
+    words: 'reload web',
+    says: 'web is not running: there is no pidfile',
+    code: 'ESRCH',
+  },
+  {
+    before: async (place) => {
+      await runs(place);
+      const { pid } = await place.status('web');
+      process.kill(pid, 'SIGKILL');
+      await until(() => (stat(pid)?.state ?? 'Z') === 'Z', 'killed');
+    },
+    words: 'signal HUP web',
+    says: /^web is not running: the pidfile is left over: process \d+ does not exist$/,
+    code: 'ESRCH',
+  },
+  {
+    before: runs,
+    words: 'signal nonsense web',
+    says: '"nonsense" is neither a signal nor a command of web; its commands are stop, reload, reopen',
+  },
+  {
+    before: (place) => {
+      mkdirSync(place.state);
+      writeFileSync(join(place.state, 'web.json'), '{');
+    },
+    words: 'stop web',
+    says: '$/run/web.json is damaged, and can be removed',
+  },
+  {
+    before: (place) => {
+      mkdirSync(join(place.state, 'web.json'), { recursive: true });
+    },
+    words: 'stop web',
+    says: 'cannot read the record $/run/web.json: it is a directory',
+    code: 'EISDIR',
+  },
+  {
+    before: file('pid', '', 0o666),
+    words: 'reload --pidfile pid',
+    says: /^the daemon of \$?.*pid is not running: the pidfile is not locked, and names no process$/,
+    code: 'ESRCH',
+  },
+  // Supervisors.
+  {
+    before: runs,
+    words: 'scale web 2',
+    says: 'web ($/run/web.d/control): no supervisor listens there',
+    code: 'ENOENT',
+  },
+  {
+    words: `top --control ${'x'.repeat(200)}`,
+    says: /: the path has more than the \d+ bytes that the path of a socket can have$/,
+  },
+  {
+    words: 'scale --pidfile pid 2',
+    says: /^which control socket belongs to .*\/pid is not known; give it by --control$/,
+  },
+  // Logs.
+  {
+    before: runs,
+    words: 'logs --pidfile pid',
+    says: 'which log belongs to a pidfile is not known; give a name',
+  },
+];
+
+/** What no person should have to read. */
+const NOISE = new RegExp(
+  `\\b(${[...Object.keys(constants.errno), 'NaN', 'execve', 'undefined', 'object Object'].join('|')})\\b|RLIMIT_|The "\\w+" argument|^it `,
+);
+
+const usable = ROWS.filter((row) => row.as === undefined || isRoot);
+
+describe('an error is a sentence that says what failed, on what, why', () => {
+  test.each(usable.map((row) => [row.words, row] as const))('%s', async (_, row) => {
+    const place = new Place();
+    await row.before?.(place);
+    const [name, ...words] = row.words.split(' ');
+    const plain = await give(place, row, [name!, ...words]);
+    const [first, ...rest] = plain.stderr.split('\n');
+    expect({ code: plain.code, stdout: plain.stdout }).toEqual({ code: row.exit ?? 1, stdout: '' });
+    expect(first).toMatch(/^doublefork: /);
+    const sentence = first!.replace('doublefork: ', '');
+    const says = typeof row.says === 'string' ? row.says.replaceAll('$', place.folder) : row.says;
+    if (typeof says === 'string') expect(sentence).toBe(says);
+    else expect(sentence).toMatch(says);
+    expect(sentence.replaceAll(place.folder, '')).not.toMatch(NOISE);
+    expect(rest.join('\n')).not.toMatch(/^ +at /m);
+
+    if (name !== 'logs' && name !== 'top' && name !== 'nonsense') {
+      const json = await give(place, row, [name!, '--json', ...words]);
+      expect(json).toMatchObject({ code: row.exit ?? 1, stdout: '' });
+      const { error, code } = JSON.parse(json.stderr);
+      expect(error.split('\n')[0]).toBe(sentence);
+      expect(code).toBe(row.code);
+    }
+    if (row.before === runs) await place.run('stop', 'web');
+  });
+});
+
+async function give(place: Place, row: Row, words: string[]): Promise<Ended> {
+  const env = { ...place.env, ...row.env };
+  if (row.as === undefined) return await place.launch(words, { env }).ended;
+  const [command, ...args] = [...unprivileged, node, COMMAND, ...words];
+  return await launch(command!, args, { cwd: place.folder, env }).ended;
+}
+
+test('an error of the library that nobody catches says its sentence before Node’s dump', async () => {
+  const { code, stderr } = await run(`daemonize({ log: '/nowhere/log' });`);
+  const sentence = 'cannot open /nowhere/log: there is no such file or directory';
+  expect(code).toBe(1);
+  expect(stderr.split('\n')[0]).toBe(`doublefork: ${sentence}`);
+  expect(stderr).toContain(`Error: ${sentence}\n    at `);
+  expect(stderr).toContain("code: 'ENOENT'");
+});
+
+test('a reader that has gone ends the command without a word', async () => {
+  const place = new Place();
+  const script = `( "$@"; echo "$?" >&2 ) | true`;
+  const { stderr } = await execute('sh', ['-c', script, '-', node, COMMAND, 'manual'], {
+    env: place.env,
+  });
+  expect(stderr).toBe('141\n');
+});
