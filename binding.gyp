@@ -45,8 +45,10 @@
         ["OS=='linux' and (target_arch=='x64' or target_arch=='arm64') and without_fork==0", {
           "sources": [
             "native/fork/binding.cc",
+            "native/fork/descriptor_table.cc",
             "native/fork/fork.cc",
             "native/fork/freeze.cc",
+            "native/fork/handshake.cc",
             "native/fork/heap.cc",
             "native/fork/move.cc",
             "native/fork/proc.cc",

@@ -244,4 +244,18 @@ bool Confinement::IsIrrevocable(Failure& failure) const {
   return true;
 }
 
+bool HasPrivileges() {
+  if (getuid() == 0 || getuid() != geteuid() || getgid() != getegid()) return true;
+#ifdef __linux__
+  uid_t real, effective, saved;
+  if (getresuid(&real, &effective, &saved) < 0 || saved != real) return true;
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  if (syscall(SYS_capget, &header, sets) < 0) return true;
+  return (sets[0].permitted | sets[1].permitted) != 0;
+#else
+  return false;
+#endif
+}
+
 }  // namespace doublefork

@@ -35,6 +35,10 @@ class Confinement {
   bool ApplyByLibc(Failure& failure) const;
 
   bool changes_root() const { return !root_.empty(); }
+  // Whether there is anything that this process may do and the confined one may not; limits aside.
+  bool gives_up_privileges() const {
+    return changes_root() || groups_ || gid_ || uid_ || capabilities_ || no_new_privileges_;
+  }
   // Of every thread, if it is to change.
   const std::optional<int>& nice() const { return nice_; }
 
@@ -60,6 +64,10 @@ class Confinement {
   std::optional<uint64_t> capabilities_;  // one bit for each that is kept
   bool no_new_privileges_ = false;
 };
+
+// Whether the process has rights that it could give up: it is root, or has another's ids besides
+// its own, or capabilities.
+bool HasPrivileges();
 
 }  // namespace doublefork
 

@@ -1,4 +1,5 @@
 // The fork engine's face to JavaScript: fork, detach, forkSupport.
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -6,10 +7,12 @@
 #include "base/message.h"
 #include "base/refusal.h"
 #include "detach/launcher.h"
+#include "fork/descriptor_table.h"
 #include "fork/exports.h"
 #include "fork/fork.h"
 #include "fork/move.h"
 #include "fork/revive.h"
+#include "syscalls/record_locks.h"
 
 namespace doublefork {
 namespace {
@@ -39,11 +42,12 @@ class WaitingLauncher final : public LauncherTask {
   WaitingLauncher(Launcher& launcher, int timeout_ms)
       : launcher_(launcher), timeout_ms_(timeout_ms) {}
 
-  [[noreturn]] void Run(pid_t daemon, CloseDescriptors close_descriptors) override {
+  [[noreturn]] void Run(pid_t daemon, Handshake& handshake) override {
     launcher_.RestoreTerminal();
     const LauncherWait wait = launcher_.wait();
     const int timeout_ms = timeout_ms_;
-    close_descriptors.CloseAllBut(wait.fd);
+    CloseDescriptors(wait.fd);
+    handshake.LetGo();
     wait.Await(daemon, timeout_ms);
   }
 
@@ -52,20 +56,30 @@ class WaitingLauncher final : public LauncherTask {
   const int timeout_ms_;
 };
 
-// detach(quiesceTimeoutMs, readyTimeoutMs, confinement) -> in the daemon, the descriptor on which
-// it tells the launcher how it fares; in the launcher a refusal, or nothing ever: it waits and
-// exits.
+// detach(quiesceTimeoutMs, readyTimeoutMs, confinement, waits) -> in the daemon, the descriptor on
+// which it tells the launcher how it fares; in the launcher a refusal, or nothing ever: it waits
+// and exits. `waits`: for longer than until the daemon is detached, while the program runs.
 Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
   const Confinement confinement(info[2]);
+  const bool waits = info[3].As<Napi::Boolean>();
   Reason reason;
   Launcher launcher;
   if (launcher.error() != 0) {
     reason.Set(launcher.error(), "no pipe to the daemon");
     return Refusal(info.Env(), reason);
   }
+  // The daemon cannot have the table of descriptors then, to which they belong.
+  if (!CanLeaveDescriptors() && !LockedFiles().empty()) {
+    reason.Set(
+        ENOTSUP,
+        "record locks (fcntl(2)) would be lost: this kernel, or a filter for system calls, has "
+        "neither close_range(2) nor unshare(2)");
+    return Refusal(info.Env(), reason);
+  }
   WaitingLauncher waiting(launcher, info[1].As<Napi::Number>().Int32Value());
+  const bool copies = confinement.gives_up_privileges() || (waits && HasPrivileges());
   const MoveRequest request = {MainLoop(info.Env()), info[0].As<Napi::Number>().Int32Value(),
-                               confinement, waiting};
+                               copies, confinement, waiting};
   if (MoveProcess(request, reason) < 0) return Refusal(info.Env(), reason);
   if (reason.error != 0) {
     // Without malloc: the other threads do not run.

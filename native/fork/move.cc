@@ -3,17 +3,22 @@
 // The launcher of a daemon runs nothing of the program any more, it waits and exits. So the daemon
 // needs no copy of its memory: it takes the memory itself (CLONE_VM, as posix_spawn(3) does for a
 // moment). That takes the same time for any heap, and what a copy has to mend never breaks: the
-// heap that V8 hides from a fork is there, no wake-up and no random number can come twice, and
-// epolls, eventfds and rings have one user, as before.
+// heap that V8 hides from a fork is there, and no random number can come twice. Only where the
+// launcher may do what the daemon may not is the memory copied: who can write to the memory of a
+// process can have it do anything.
 //
-// But as long as the launcher lives, two processes are in one memory. Who may write there, and
-// when:
+// The table of descriptors is one at first, in any case (CLONE_FILES). The kernel counts a record
+// lock (fcntl(2), by which databases exclude each other) as the table's: the daemon keeps the
+// table, and the launcher leaves it for a copy once the daemon lives. Epolls, eventfds and rings
+// have one user, as before: the launcher's threads end before the daemon goes on.
 //
-//   from the clone until the daemon says that it lives (`alive_`)
+// As long as the launcher lives, two processes may be in one memory. Who may write there, and when:
+//
+//   from the clone until the daemon says that it lives (Handshake::Report())
 //     the daemon: the caller's stack, `reason_`, what CreateThreads() and the kernel write for new
 //     threads. All of it can be taken back: a refusal is thrown in the launcher, unharmed.
 //     the launcher: its own stack.
-//   from there until the launcher lets go (`go_`)
+//   from there until the launcher lets go (Handshake::LetGo())
 //     the launcher: its own stack, and what ends its threads (Dismiss()). With them go the
 //     registrations by which the kernel would write: CLEARTID, robust lists, rseq.
 //     the daemon: nothing, it waits.
@@ -31,10 +36,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/pipe.h"
 #include "fork/arch.h"
+#include "fork/descriptor_table.h"
 #include "fork/fork.h"
 #include "fork/freeze.h"
+#include "fork/handshake.h"
+#include "fork/heap.h"
 #include "fork/proc.h"
 #include "fork/revive.h"
 #include "fork/rings.h"
@@ -118,6 +125,8 @@ class Move {
   static void Launch();
   void BecomeLauncher();
   pid_t Clone();
+  int TableFlag() const { return shares_descriptors_ ? CLONE_FILES : 0; }
+  bool LeaveDescriptors(Reason& reason);
 
   // In the new processes.
   static int RunIntermediate(void* self);
@@ -134,8 +143,9 @@ class Move {
   // does.
   bool separates_ = false;
   KernelObjects objects_;
-  Pipe alive_;  // the daemon says so, or why not
-  Pipe go_;     // closed when it may go on
+  HiddenHeap heap_;
+  Handshake handshake_;
+  const bool shares_descriptors_ = CanLeaveDescriptors();
   Stacks stacks_;
   const SharedState shared_;
   void* robust_list_ = nullptr;
@@ -152,27 +162,21 @@ Move* moving = nullptr;
 void Move::Launch() { moving->BecomeLauncher(); }
 
 void Move::BecomeLauncher() {
-  // Now: the daemon closes its own ends in this very memory.
-  const int alive_reader = alive_.reader();
-  const int alive_writer = alive_.writer();
-  const CloseDescriptors close_descriptors(go_.writer());
   const pid_t daemon = Clone();
   Reason refusal;
   if (daemon < 0) {
     refusal.Set(-daemon, daemon == -ECHILD ? "the intermediate process was killed"
                                            : "the kernel refuses another process");
   } else {
-    arch::Syscall(SYS_close, alive_writer);
-    if (!Receive(alive_reader, refusal)) {
-      refusal.Set(ECHILD, "the daemon was killed before it came to life");
-    }
-    if (refusal.error == 0) {
+    if (handshake_.AwaitReport(daemon, refusal) && LeaveDescriptors(refusal)) {
       freeze_.Dismiss();
       UnregisterOwnThread();
-      request_.task.Run(daemon, close_descriptors);
+      // It needs none, and the daemon may have given them up.
+      arch::Syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+      request_.task.Run(daemon, handshake_);
     }
-    arch::Syscall(SYS_wait4, daemon, 0, 0, 0);
-    alive_.ForgetWriter();
+    handshake_.Abandon();
+    AwaitEnd(daemon);
   }
   // The daemon is gone, and this process the only one in the memory again.
   freeze_.TakeBack();
@@ -182,14 +186,21 @@ void Move::BecomeLauncher() {
   setcontext(&home_);
 }
 
+// The last step that can fail, or be taken back.
+bool Move::LeaveDescriptors(Reason& reason) {
+  const long error = shares_descriptors_ ? doublefork::LeaveDescriptors() : 0;
+  return error >= 0 ||
+         reason.Set(static_cast<int>(-error), "the launcher cannot leave the descriptors");
+}
+
 // The intermediate does nothing but setsid and clone. It borrows the memory for that while the
-// launcher sleeps (CLONE_VFORK). It is a process of its own all the same, the leader of the new
-// session, and gone before the launcher goes on.
+// launcher waits. It is a process of its own all the same, the leader of the new session, and gone
+// before the launcher goes on.
 pid_t Move::Clone() {
-  const pid_t intermediate =
-      clone(RunIntermediate, stacks_.intermediate_top(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
-  if (intermediate < 0) return -errno;
-  arch::Syscall(SYS_wait4, intermediate, 0, 0, 0);
+  const int pid =
+      clone(RunIntermediate, stacks_.intermediate_top(), CLONE_VM | TableFlag() | SIGCHLD, this);
+  if (pid < 0) return -errno;
+  AwaitEnd(pid);
   return daemon_;
 }
 
@@ -199,9 +210,9 @@ int Move::RunIntermediate(void* self) {
   // The kernel writes the new id where libc keeps it, and clears it at the end of the thread, as it
   // does for every other. It notes the id here before the daemon runs: were the intermediate killed
   // in between, the launcher would believe that there is none.
-  constexpr int kFlags =
-      CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
-  const int pid = clone(RunDaemon, move.stacks_.daemon_top(), kFlags, self, &move.daemon_, nullptr,
+  const int flags = (move.request_.copies_memory ? 0 : CLONE_VM) | move.TableFlag() |
+                    CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  const int pid = clone(RunDaemon, move.stacks_.daemon_top(), flags, self, &move.daemon_, nullptr,
                         move.freeze_.tid_address());
   if (pid < 0) move.daemon_ = -errno;
   arch::Syscall(SYS_exit_group, 0);
@@ -227,21 +238,15 @@ bool Move::Confine() {
 
 void Move::StartDaemon() {
   arch::Syscall(SYS_sigaltstack, reinterpret_cast<long>(&signal_stack_), 0);
-  if (!Confine() || !CreateThreads(false, reason_)) {
-    Send(alive_.writer(), reason_);
-    arch::Syscall(SYS_exit_group, 1);
-  }
-  Send(alive_.writer(), reason_);
-  go_.CloseWriter();
-  char nothing;
-  while (arch::Syscall(SYS_read, go_.reader(), reinterpret_cast<long>(&nothing), 1) == -EINTR) {
-  }
+  if (Confine()) CreateThreads(false, reason_);
+  if (!handshake_.Report(reason_)) arch::Syscall(SYS_exit_group, 1);
   freeze_.NoteNewIds();
   RegisterOwnThread(robust_list_, robust_list_size_);
   // Nobody can take this back any more. If it fails the daemon does, with the reason.
   if (separates_ && !objects_.Separate(reason_)) return;
   freeze_.Forget();
   OpenGate();
+  heap_.Hide();
 }
 
 bool Move::TakeInventory() {
@@ -259,16 +264,15 @@ bool Move::TakeInventory() {
 }
 
 int Move::Run() {
-  const int error = alive_.error() != 0 ? alive_.error() : go_.error();
-  if (error != 0) {
-    reason_.Set(error, "no pipe to the daemon");
+  if (handshake_.error() != 0) {
+    reason_.Set(handshake_.error(), "no memory to share with the daemon");
     return -1;
   }
   if (stacks_.error() != 0) {
     reason_.Set(stacks_.error(), "no memory for the launcher's stack");
     return -1;
   }
-  if (!TakeInventory()) return -1;
+  if (!TakeInventory() || (request_.copies_memory && !heap_.Unhide(reason_))) return -1;
   moving = this;
   ucontext_t launcher;
   getcontext(&launcher);
@@ -291,16 +295,6 @@ bool AdoptsOrphans() {
 }
 
 }  // namespace
-
-void CloseDescriptors::CloseAllBut(int kept) const {
-  proc::ForEachNumber("/proc/self/fd", [&](int fd, int folder) {
-    if (fd > STDERR_FILENO && fd != folder && fd != kept && fd != pipe_) {
-      arch::Syscall(SYS_close, fd);
-    }
-    return 0;
-  });
-  arch::Syscall(SYS_close, pipe_);
-}
 
 int MoveProcess(const MoveRequest& request, Reason& reason) {
   if (arch::Syscall(SYS_gettid) != arch::Syscall(SYS_getpid)) {

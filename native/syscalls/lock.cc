@@ -1,10 +1,17 @@
 // Locks on files: flock(2) and fcntl(2) record locks.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
 #include "syscalls/call.h"
 #include "syscalls/exports.h"
+#include "syscalls/record_locks.h"
 
 namespace doublefork {
 namespace {
@@ -37,11 +44,57 @@ Napi::Value FcntlLock(const Napi::CallbackInfo& info) {
   return found;
 }
 
+#ifdef __linux__
+
+// Whether /proc/self/fdinfo tells of a record lock of this process's, taken through this
+// descriptor: "lock:\t1: POSIX  ADVISORY  WRITE 1234 08:01:5678 0 EOF". Those of an open file are
+// "OFDLCK" and "FLOCK".
+bool HasRecordLock(const char* number) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%s", number);
+  const std::unique_ptr<FILE, int (*)(FILE*)> info(fopen(path, "re"), fclose);
+  char line[256];
+  while (info != nullptr && fgets(line, sizeof line, info.get()) != nullptr) {
+    if (strncmp(line, "lock:", 5) == 0 && strstr(line, ": POSIX ") != nullptr) return true;
+  }
+  return false;
+}
+
+#endif
+
+// lockedFiles() -> { fd, path } of each.
+Napi::Value LockedFilesBinding(const Napi::CallbackInfo& info) {
+  Napi::Array files = Napi::Array::New(info.Env());
+  for (const LockedFile& file : LockedFiles()) {
+    Napi::Object entry = Napi::Object::New(info.Env());
+    entry.Set("fd", file.fd);
+    entry.Set("path", file.path);
+    files.Set(files.Length(), entry);
+  }
+  return files;
+}
+
 }  // namespace
+
+std::vector<LockedFile> LockedFiles() {
+  std::vector<LockedFile> files;
+#ifdef __linux__
+  const std::unique_ptr<DIR, int (*)(DIR*)> descriptors(opendir("/proc/self/fd"), closedir);
+  while (const dirent* entry = descriptors == nullptr ? nullptr : readdir(descriptors.get())) {
+    char file[4096];
+    const ssize_t length = readlinkat(dirfd(descriptors.get()), entry->d_name, file, sizeof file);
+    // Pipes, sockets and the like have no path, and no locks.
+    if (length <= 0 || file[0] != '/' || !HasRecordLock(entry->d_name)) continue;
+    files.push_back({atoi(entry->d_name), std::string(file, length)});
+  }
+#endif
+  return files;
+}
 
 void ExportLock(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("flock", Napi::Function::New(env, Call<flock>, "flock"));
+  exports.Set("lockedFiles", Napi::Function::New(env, LockedFilesBinding, "lockedFiles"));
   exports.Set("fcntlLock", Napi::Function::New(env, FcntlLock, "fcntlLock"));
 }
 

@@ -10,6 +10,7 @@ import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/ad
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { detach, refuseWorkers } from '../posix/fork.js';
+import { refuseRecordLocks } from '../posix/lock.js';
 import { openNull } from '../posix/null.js';
 import { checkImage, forNewImage } from './confinement.js';
 import { unwanted } from './descriptors.js';
@@ -39,10 +40,11 @@ export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => num
 
 /** Moves the process into the daemon, which goes on from here with everything that was loaded. */
 const fork: Engine = (plan, _files, { confinement }) =>
-  detach(plan.quiesceTimeout, plan.readyTimeout, confinement);
+  detach(plan.quiesceTimeout, plan.readyTimeout, confinement, plan.manual);
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a Handoff. */
 const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement }) => {
+  if (plan.recordLocks === 'refuse') refuseRecordLocks('daemonize');
   const { path, argv, script, cwd } = sameImage('daemonize');
   if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
   const handoff = encodeHandoff({

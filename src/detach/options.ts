@@ -4,6 +4,7 @@ import { constants as os } from '../builtin/os.js';
 import { resolve } from '../builtin/path.js';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, posixError, text } from '../posix/errors.js';
+import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { COMMANDS, type Commands } from './commands.js';
 import { type IdentityOptions, type IdentityPlan, identityPlan } from './identity.js';
@@ -79,6 +80,12 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
    * there. `'auto'` (default) is fork where {@link forkSupport} says that it works, else exec.
    */
   engine?: 'auto' | 'fork' | 'exec';
+  /**
+   * With the fork engine the daemon has the record locks (fcntl(2)) of this process; a fresh image has
+   * none, and finds that the launcher still holds them. `'refuse'` (default): EBUSY then, with the file.
+   * `'lose'`: the program releases them before it takes them again, or does without.
+   */
+  recordLocks?: RecordLockPolicy;
   /** How long other threads have to come to rest for the fork, in ms. Default 5000. */
   quiesceTimeout?: number;
 }
@@ -106,6 +113,7 @@ export interface Plan extends IdentityPlan, LimitsPlan {
   manual: boolean;
   readyTimeout: number;
   quiesceTimeout: number;
+  recordLocks: RecordLockPolicy;
 }
 
 /** What of the world the plan depends on. */
@@ -147,6 +155,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
   detach: true,
   engine: true,
   quiesceTimeout: true,
+  recordLocks: true,
 };
 
 /**
@@ -199,6 +208,7 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
     title: options.title === undefined ? undefined : text(options.title, 'options.title'),
     manual: oneOf(options.ready, 'ready', ['detached', 'manual']) === 'manual',
     readyTimeout: integer(options.readyTimeout ?? 60_000, 'options.readyTimeout', 0),
+    recordLocks: recordLockPolicy(options.recordLocks),
     quiesceTimeout: integer(options.quiesceTimeout ?? 5000, 'options.quiesceTimeout', 0),
   };
 }

@@ -7,7 +7,7 @@
 
 import type { BigIntStats } from 'node:fs';
 import { fstatSync, readdirSync, readFileSync, statSync } from '../builtin/fs.js';
-import { F_GETLK, F_SETLK, fcntlLock } from '../posix/lock.js';
+import { F_GETLK, F_SETLK, fcntlLock, letLockStay } from '../posix/lock.js';
 import { isAlive } from './process.js';
 
 /** Elsewhere (BSD) the two locks are of one kind and stand in each other's way. */
@@ -15,7 +15,9 @@ const hasRecordLocks = process.platform === 'linux';
 
 /** Makes this process the one that {@link recordHolder} names. */
 export function takeRecordLock(fd: number): void {
-  if (hasRecordLocks) fcntlLock(fd, F_SETLK, { type: 'write' });
+  if (!hasRecordLocks) return;
+  fcntlLock(fd, F_SETLK, { type: 'write' });
+  letLockStay(fd, true);
 }
 
 export function releaseRecordLock(fd: number): void {

@@ -14,7 +14,7 @@ import { resolve } from '../builtin/path.js';
 import { bindMethods } from '../posix/bind.js';
 import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
-import { flock, LOCK_EX, LOCK_UN, tryFlock } from '../posix/lock.js';
+import { flock, LOCK_EX, LOCK_UN, letLockStay, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
 import { holdsFlock, leadsTo, recordHolder, releaseRecordLock, takeRecordLock } from './holder.js';
 import { inspect, namedPid, type PidfileState } from './inspect.js';
@@ -261,6 +261,7 @@ export class Pidfile implements Disposable {
   close(): void {
     if (this.#fd === undefined) return;
     own.delete(this);
+    letLockStay(this.#fd, false);
     closeSync(this.#fd);
     this.#fd = undefined;
   }

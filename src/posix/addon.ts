@@ -119,6 +119,7 @@ export interface Addon {
     start: number,
     length: number,
   ): number | [type: number, start: number, length: number, pid: number];
+  lockedFiles(): { fd: number; path: string }[];
   watch(fd: number, callback: (status: number) => void): number | (() => void);
   sigprocmask(how: number, signals: number[]): number | number[];
   disposition(signal: number): number;
@@ -159,6 +160,7 @@ export interface Addon {
     quiesceTimeoutMs: number,
     readyTimeoutMs: number,
     confinement: ConfinementRequest | undefined,
+    waits: boolean,
   ): number | Refusal;
   confine(confinement: ConfinementRequest, quiesceTimeoutMs: number): undefined | Refusal;
   forkSupport(): string;

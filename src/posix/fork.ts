@@ -5,6 +5,7 @@ import { constants } from '../builtin/os.js';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { errorText, integer, outOfRange, posixError } from './errors.js';
 import { runChildHooks, runParentHooks } from './fork-hooks.js';
+import { type RecordLockPolicy, recordLockPolicy, refuseRecordLocks } from './lock.js';
 import { tellWorkers } from './workers.js';
 
 /** Options of {@link fork}. */
@@ -18,6 +19,12 @@ export interface ForkOptions {
   parent?: 'running' | 'frozen' | 'alone';
   /** How long the other threads have to come to rest, in ms. Default 5000. */
   timeoutMs?: number;
+  /**
+   * The parent keeps its record locks (fcntl(2)), the child has none, as POSIX says: a database that is
+   * open in both is not protected from the child. `'refuse'` (default): EBUSY if there are any, with the
+   * file. `'lose'`: the child will not use it.
+   */
+  recordLocks?: RecordLockPolicy;
 }
 
 /** How long the other threads have to come to rest unless told otherwise, in ms. */
@@ -33,7 +40,7 @@ const PARENTS: readonly string[] = ['running', 'frozen', 'alone'];
  * processes stay the parent's. The hooks of {@link onFork} run before it returns.
  * @returns 0 in the child, the child's process id in the parent
  * @throws ENOTSUP where it cannot work, with the reason; EBUSY if a thread does not come to rest in
- * time, naming it; EAGAIN, ENOMEM if the kernel refuses; ERR_NOT_MAIN_THREAD from a Worker. After an
+ * time, naming it, or if there are record locks (option `recordLocks`); EAGAIN, ENOMEM if the kernel refuses; ERR_NOT_MAIN_THREAD from a Worker. After an
  * error nothing has changed.
  * @see fork(2)
  */
@@ -65,12 +72,20 @@ export interface CopyOptions extends ForkOptions {
 
 /** {@link fork} without the hooks of onFork(): it is for the caller to run those. */
 export function forkProcess(options: CopyOptions): number {
-  const { parent = 'running', timeoutMs = QUIESCE_TIMEOUT_MS, holdThreads = false } = options;
+  const {
+    parent = 'running',
+    timeoutMs = QUIESCE_TIMEOUT_MS,
+    holdThreads = false,
+    recordLocks,
+  } = options;
   const mode = PARENTS.indexOf(parent);
   if (mode < 0) throw outOfRange('options.parent', "'running', 'frozen' or 'alone'", parent);
+  const lockPolicy = recordLockPolicy(recordLocks);
+  const timeout = integer(timeoutMs, 'options.timeoutMs', 0);
+  if (lockPolicy === 'refuse') refuseRecordLocks('fork');
   // Drawn here, so that node:crypto is loaded once and not in every child.
   const rotation = crypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
-  const result = addon.fork(mode, integer(timeoutMs, 'options.timeoutMs', 0), holdThreads);
+  const result = addon.fork(mode, timeout, holdThreads);
   if (typeof result !== 'number') throw refusal(result, 'fork');
   if (result === 0) {
     tellProcessId();
@@ -82,9 +97,11 @@ export function forkProcess(options: CopyOptions): number {
 
 /**
  * Forks twice with setsid(2) in between, and returns in the grandchild only, which takes over the
- * caller's memory, nothing copied. The caller waits for its word, and exits with the code it gives:
+ * caller's memory, nothing copied if it need not be, its descriptors and its record locks. The caller waits for its word, and exits with the code it gives:
  * see native/fork/move.h and native/detach/launcher.h.
  * @param confinement applied in the daemon before anything else of it runs
+ * @param waits whether the program runs on in the daemon while the caller waits: if the caller has
+ * privileges, or the confinement takes some, the daemon gets a copy of the memory instead
  * @returns the descriptor to give that word on
  * @throws what the kernel refused of the confinement; otherwise as {@link fork} does, in the caller, with nothing changed
  */
@@ -92,8 +109,9 @@ export function detach(
   quiesceTimeoutMs: number,
   readyTimeoutMs: number,
   confinement: ConfinementRequest | undefined,
+  waits: boolean,
 ): number {
-  const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs, confinement);
+  const result = addon.detach(quiesceTimeoutMs, readyTimeoutMs, confinement, waits);
   if (typeof result !== 'number') throw refusal(result, 'daemonize');
   tellProcessId();
   return result;

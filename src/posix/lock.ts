@@ -1,7 +1,9 @@
 // Locks on files.
 
+import { constants } from '../builtin/os.js';
 import { addon } from './addon.js';
-import { check, checked, descriptor, integer, outOfRange } from './errors.js';
+import { check, checked, descriptor, integer, outOfRange, posixError } from './errors.js';
+import { shared } from './shared.js';
 
 /** flock(2) operations. */
 export const LOCK_SH = 1;
@@ -76,4 +78,36 @@ export function fcntlLock(fd: number, command: number, lock: RecordLock): Requir
     'fcntl',
   );
   return { type: lockTypes[type]!, start, length, pid };
+}
+
+/** What becomes of record locks that a new process cannot have. */
+export type RecordLockPolicy = 'refuse' | 'lose';
+
+/** @throws ERR_OUT_OF_RANGE */
+export function recordLockPolicy(value: unknown): RecordLockPolicy {
+  if (value === undefined || value === 'refuse') return 'refuse';
+  if (value === 'lose') return 'lose';
+  throw outOfRange('options.recordLocks', "'refuse' or 'lose'", value);
+}
+
+/** Descriptors through which locks were taken that are meant to stay with this process. */
+const staying = shared('stayingLocks', () => new Set<number>());
+
+/** That of a pidfile is such a lock: it tells which process of a family the file names. */
+export function letLockStay(fd: number, stays: boolean): void {
+  if (stays) staying.add(fd);
+  else staying.delete(fd);
+}
+
+/**
+ * Databases exclude each other by record locks, and would write into each other's files without.
+ * @throws EBUSY, with the file, if this process holds one
+ */
+export function refuseRecordLocks(name: string): void {
+  const file = addon.lockedFiles().find(({ fd }) => !staying.has(fd));
+  if (file === undefined) return;
+  const detail =
+    'this process holds a record lock (fcntl(2)) which the new one would not have; release it, or pass ' +
+    "{ recordLocks: 'lose' }";
+  throw posixError(-constants.errno.EBUSY, name, file.path, detail);
 }

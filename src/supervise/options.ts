@@ -2,6 +2,7 @@
 
 import { resolve } from '../builtin/path.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
 import type { Limits, RestartRule } from './policy/state.js';
@@ -84,6 +85,12 @@ export interface SuperviseOptions {
    * from its start until this call returns in them (`'exec'`). `'auto'` (default): fork where it works.
    */
   engine?: 'auto' | 'fork' | 'exec';
+  /**
+   * Record locks (fcntl(2)) of this process, which databases exclude each other by, stay with the
+   * supervisor: no worker has them. `'refuse'` (default): EBUSY then, with the file. `'lose'`: the
+   * workers do not rely on them.
+   */
+  recordLocks?: RecordLockPolicy;
 }
 
 /** Everything that {@link SuperviseOptions} says, checked and with defaults. */
@@ -99,6 +106,7 @@ export interface Plan {
   cgroup: string;
   exec: readonly string[] | undefined;
   engine: 'auto' | 'fork' | 'exec';
+  recordLocks: RecordLockPolicy;
 }
 
 /** What of the world the plan depends on. */
@@ -133,6 +141,7 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   cgroup: true,
   exec: true,
   engine: true,
+  recordLocks: true,
 };
 
 const KNOWN_BACKOFF: Readonly<Record<keyof Backoff, true>> = {
@@ -194,6 +203,7 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
     cgroup: groupOf(options.cgroup ?? 'auto', surroundings),
     exec: options.exec && command(options.exec, surroundings),
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
+    recordLocks: recordLockPolicy(options.recordLocks),
   };
 }
 

@@ -10,6 +10,7 @@ import { sameImage } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError, sayFirst } from '../posix/errors.js';
 import { forkSupport, refuseChildren, refuseWorkers } from '../posix/fork.js';
+import { refuseRecordLocks } from '../posix/lock.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
 import { findSuperior, type Superior } from './superior.js';
@@ -39,6 +40,8 @@ function start(options: SuperviseOptions): Worker {
   const spawner = spawnerFor(plan);
   // They would be the supervisor's, which runs nothing that could hear of them.
   refuseChildren('supervise');
+  // It keeps the locks, and runs nothing that would use what they protect.
+  if (plan.recordLocks === 'refuse' && plan.exec === undefined) refuseRecordLocks('supervise');
   const supervisor = new Supervisor(plan, reportsTo, spawner);
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];

@@ -84,7 +84,7 @@ describe('while the launcher waits', () => {
       }
       report(String(execFileSync('/bin/echo', ['spawned'])));
       await end();
-      daemon.exec('/bin/sh', ['sh', '-c', 'echo became; sleep 0.1']);
+      daemon.exec('/bin/sh', ['sh', '-c', 'echo became; sleep 1.5']);
     `);
     expect(reports).toEqual([WORKED, WORKED, WORKED, 'spawned\n']);
     expect({ stdout, stderr }).toEqual({ stdout: 'became\n', stderr: '' });
