@@ -3,12 +3,12 @@
 
 import { execFile } from 'node:child_process';
 import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 
 process.chdir(join(import.meta.dirname, '..'));
-const { engines, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { engines, exports, version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 /** @type {import('esbuild').BuildOptions} */
 const COMMON = {
@@ -103,6 +103,34 @@ function licences(metafile) {
   });
 }
 
+/**
+ * Of the declarations that tsc has written for all of src/, keeps those that an entry leads to, and puts their like
+ * for CommonJS beside them: TypeScript takes a declaration for a module of the kind that its own name says. The
+ * CommonJS entry itself requires the module, so that there is one of it in a process.
+ */
+function finishDeclarations() {
+  const reached = new Set();
+  const IMPORT = /(from |import\()(['"])(\.[^'"]*)\.js\2/g;
+  /** @param {string} file */
+  const reach = (file) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const text = readFileSync(file, 'utf8');
+    for (const [, , , path] of text.matchAll(IMPORT)) reach(join(dirname(file), `${path}.d.ts`));
+    writeFileSync(file.replace(/ts$/, 'cts'), text.replaceAll(IMPORT, '$1$2$3.cjs$2'));
+  };
+  for (const entry of Object.values(exports)) {
+    if (typeof entry === 'string') continue;
+    reach(normalize(entry.import.types));
+    const module = `./${basename(entry.import.default)}`;
+    writeFileSync(entry.require.default, `module.exports = require('${module}');\n`);
+  }
+  const all = readdirSync('dist', { recursive: true, encoding: 'utf8' });
+  for (const file of all.map((name) => join('dist', name))) {
+    if (file.endsWith('.d.ts') && !reached.has(file)) rmSync(file);
+  }
+}
+
 rmSync('dist', { recursive: true, force: true });
 const [library, command] = await Promise.all([
   build(LIBRARY),
@@ -116,6 +144,7 @@ const [library, command] = await Promise.all([
   }),
 ]);
 refuseBuiltinImports(library.metafile);
+finishDeclarations();
 writeFileSync('dist/cli/LICENSES', licences(command.metafile).join('\n---\n\n'));
 chmodSync('dist/cli/doublefork.cjs', 0o755);
 // In the package it lies here: package managers that find it in the root of one compile it, or warn that they

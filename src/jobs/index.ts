@@ -1,5 +1,6 @@
 // The face of jobs: what is behind it is loaded when it is called.
 
+import { requirePart } from '../posix/parts.js';
 import type { Job, JobContext, JobOptions } from './in-fork.js';
 import type { Pool, PoolOptions } from './pool.js';
 
@@ -19,9 +20,7 @@ export function createPool<A, R>(options: PoolOptions<A, R>): Pool<A, R> {
 type Jobs = typeof import('./jobs.js');
 let jobs: Jobs | undefined;
 
-/** It has to be there at once, and import() is not synchronous: as in src/supervise/index.ts. */
 function load(): Jobs {
-  const { createRequire } = process.getBuiltinModule('node:module');
-  jobs ??= createRequire(import.meta.filename)('./jobs.js') as Jobs;
+  jobs ??= requirePart<Jobs>('jobs.js');
   return jobs;
 }

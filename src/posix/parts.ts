@@ -28,17 +28,17 @@ export function nativeFile(name: string): string | undefined {
 }
 
 /**
- * The path of a file of the package.
- * @param path from its root
+ * Loads a module of dist/ that is not part of this bundle, at once: import() is not synchronous.
  * @throws MODULE_NOT_FOUND
  */
-export function partFile(path: string): string {
+export function requirePart<T>(name: string): T {
   for (const root of roots()) {
-    if (existsSync(`${root}/${path}`)) return `${root}/${path}`;
+    const file = `${root}/dist/${name}`;
+    if (existsSync(file)) return process.getBuiltinModule('node:module').createRequire(file)(file);
   }
   throw Object.assign(
     new Error(
-      `doublefork's ${path} is not found from ${here}. In a bundle: leave doublefork out of it, as an ` +
+      `doublefork's ${name} is not found from ${here}. In a bundle: leave doublefork out of it, as an ` +
         'external package; see docs/packaging.md',
     ),
     { code: 'MODULE_NOT_FOUND' },

@@ -1,7 +1,7 @@
 // The face of supervise(): what is behind it takes milliseconds to load, and most programs only
 // daemonize.
 
-import { partFile } from '../posix/parts.js';
+import { requirePart } from '../posix/parts.js';
 import type { SuperviseOptions } from './options.js';
 import type { Worker } from './worker.js';
 
@@ -20,9 +20,5 @@ import type { Worker } from './worker.js';
  * asked for cannot work; ERR_NOT_MAIN_THREAD from a Worker
  */
 export function supervise(options: SuperviseOptions = {}): Worker {
-  // It has to be there at once, and import() is not synchronous: bundled apart, see tools/build.mjs.
-  const { createRequire } = process.getBuiltinModule('node:module');
-  const file = partFile('dist/supervise.js');
-  const implementation = createRequire(file)(file) as typeof import('./supervise.js');
-  return implementation.supervise(options);
+  return requirePart<typeof import('./supervise.js')>('supervise.js').supervise(options);
 }
