@@ -4,6 +4,7 @@ import { addon } from '../posix/addon.js';
 import { close, pipe } from '../posix/descriptor.js';
 import { forkProcess, lastAsyncId } from '../posix/fork.js';
 import { runParentHooks } from '../posix/fork-hooks.js';
+import type { RecordLockPolicy } from '../posix/lock.js';
 import { pidfdOpen, pidfdSendSignal } from '../posix/pidfd.js';
 import { type WaitResult, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
@@ -18,6 +19,8 @@ export type Ended = Pick<WaitResult, 'exitCode' | 'signal'>;
 export interface CopyOptions extends Pick<CopySettings, 'stdio' | 'title'> {
   /** How long the other threads have to come to rest, in ms. */
   quiesceTimeout: number;
+  /** Whether it is refused if this process holds record locks. */
+  recordLocks: RecordLockPolicy;
   /** Whether {@link Copy.send} is to reach it. */
   takesJobs?: boolean;
 }
@@ -52,7 +55,8 @@ export class Copy {
     const id = lastAsyncId();
     let pid: number;
     try {
-      pid = forkProcess({ timeoutMs: options.quiesceTimeout, holdThreads: true });
+      const { quiesceTimeout: timeoutMs, recordLocks } = options;
+      pid = forkProcess({ timeoutMs, recordLocks, holdThreads: true });
     } catch (error) {
       for (const fd of [read, write, jobs, toJobs]) if (fd !== undefined) close(fd);
       throw error;

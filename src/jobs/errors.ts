@@ -44,3 +44,16 @@ export class PoolClosedError extends Error {
     super('The pool is closed and takes no more jobs');
   }
 }
+
+/** A snapshot of that file is being written already. */
+export class SnapshotRunningError extends Error {
+  readonly code = 'ERR_SNAPSHOT_RUNNING';
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `A snapshot is being written to ${path} already; wait for it, or say { concurrent: true }`,
+    );
+    this.path = path;
+  }
+}

@@ -2,6 +2,7 @@
 
 import { integer, invalidType, outOfRange } from '../posix/errors.js';
 import { QUIESCE_TIMEOUT_MS } from '../posix/fork.js';
+import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { Copy, type Ended } from './copy.js';
 import { JobExitedError, JobMemoryError, JobTimeoutError } from './errors.js';
 import { decode, type Frame } from './frames.js';
@@ -30,6 +31,12 @@ export interface JobOptions {
   async?: boolean;
   /** How long the other threads of this process have to come to rest, in ms. Default 5000. */
   quiesceTimeout?: number;
+  /**
+   * What becomes of record locks, fcntl(2), as databases have them: a copy cannot have them. 'refuse'
+   * (default): EBUSY, with the file, if this process holds one; 'lose': the copy has none, and must leave
+   * such files alone.
+   */
+  recordLocks?: RecordLockPolicy;
 }
 
 /** What the function gets. */
@@ -55,6 +62,7 @@ const OPTIONS: Readonly<Record<keyof JobOptions, true>> = {
   title: true,
   async: true,
   quiesceTimeout: true,
+  recordLocks: true,
 };
 
 /** The options, checked, with their defaults. */
@@ -77,7 +85,8 @@ export function checkOptions(options: JobOptions) {
   }
   const { quiesceTimeout = QUIESCE_TIMEOUT_MS } = options;
   integer(quiesceTimeout, 'options.quiesceTimeout', 0);
-  return { signal, timeout, memoryLimit, stdio, title, quiesceTimeout };
+  const recordLocks = recordLockPolicy(options.recordLocks);
+  return { signal, timeout, memoryLimit, stdio, title, quiesceTimeout, recordLocks };
 }
 
 /**

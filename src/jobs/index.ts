@@ -3,6 +3,7 @@
 import { requirePart } from '../posix/parts.js';
 import type { Job, JobContext, JobOptions } from './in-fork.js';
 import type { Pool, PoolOptions } from './pool.js';
+import type { Snapshot, SnapshotFile, SnapshotOptions } from './snapshot.js';
 
 /** See {@link import('./in-fork.js').inFork}. */
 export function inFork<T>(
@@ -15,6 +16,15 @@ export function inFork<T>(
 /** See {@link import('./pool.js').createPool}. */
 export function createPool<A, R>(options: PoolOptions<A, R>): Pool<A, R> {
   return load().createPool(options);
+}
+
+/** See {@link import('./snapshot.js').snapshot}. */
+export function snapshot(
+  path: string,
+  write: (file: SnapshotFile) => void | Promise<void>,
+  options: SnapshotOptions = {},
+): Promise<Snapshot> {
+  return load().snapshot(path, write, options);
 }
 
 type Jobs = typeof import('./jobs.js');

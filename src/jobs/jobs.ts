@@ -2,3 +2,4 @@
 
 export { inFork } from './in-fork.js';
 export { createPool } from './pool.js';
+export { snapshot } from './snapshot.js';

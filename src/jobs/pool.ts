@@ -6,8 +6,7 @@ import { checkOptions, inFork, type JobOptions, nextTurn } from './in-fork.js';
 import { Member, type Task } from './member.js';
 
 /** Options of {@link createPool}. */
-export interface PoolOptions<A, R>
-  extends Pick<JobOptions, 'stdio' | 'title' | 'memoryLimit' | 'timeout' | 'quiesceTimeout'> {
+export interface PoolOptions<A, R> extends Omit<JobOptions, 'signal' | 'async'> {
   /** Does one job, in a copy: gets what {@link Pool.run} is given. It may be async. */
   run: (argument: A) => R | PromiseLike<R>;
   /** How many copies there are. Default: as many as processors. */
