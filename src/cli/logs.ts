@@ -1,12 +1,19 @@
-// doublefork logs [-f] [-n lines] [name]
+// doublefork logs [-f] [-n lines] [names...]
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from '../builtin/fs.js';
 import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
-import { write } from './output.js';
-import { declareTargets, isKnown, subjects, type TargetOptions, unheardOf } from './targets.js';
+import { print, write } from './output.js';
+import {
+  declareManyTargets,
+  isKnown,
+  type Subject,
+  subjects,
+  type TargetOptions,
+  unheardOf,
+} from './targets.js';
 
 interface Options extends TargetOptions {
   lines: number;
@@ -18,7 +25,7 @@ const PAUSE = 200;
 const CHUNK = 65_536;
 
 export function declare(command: Command): void {
-  declareTargets(command)
+  declareManyTargets(command)
     .option('-n, --lines <count>', 'how many of its last lines', count, 10)
     .option('-f, --follow', 'go on, also when the log is rotated')
     .action(logs);
@@ -31,35 +38,84 @@ function count(text: string): number {
 }
 
 async function logs(names: string[], options: Options): Promise<void> {
-  const [subject, ...others] = await subjects(names, options);
-  if (others.length > 0) throw new Error('the log of one at a time');
-  const { label, target, app } = subject!;
+  const wanted = await subjects(names, options);
+  const tails = wanted.map((subject) => new Tail(subject.label, logOf(subject), options.lines));
+  if (tails.length > 1) heading = undefined;
+  for (const tail of tails) tail.copy();
+  while (options.follow) {
+    await sleep(PAUSE);
+    for (const tail of tails) tail.follow();
+  }
+}
+
+function logOf(subject: Subject): string {
+  const { label, target, app } = subject;
   if (!('name' in target) && app === undefined) {
     throw new Error('which log belongs to a pidfile is not known; give a name');
   }
   const path = readRecord(label)?.log ?? logFor(app ?? { name: label, log: undefined });
   // The log may be there still when nothing else is: state is gone after a boot.
-  if (!isKnown(subject!) && !existsSync(path)) throw unheardOf(label);
-  let fd = openSync(path, 'r');
-  let at = lastLines(fd, options.lines);
-  for (;;) {
-    at = copy(fd, at);
-    if (!options.follow) break;
-    await sleep(PAUSE);
-    const { size, ino } = fstatSync(fd);
-    // copytruncate
-    if (size < at) at = 0;
-    if (size > at) continue;
-    const current = statSync(path, { throwIfNoEntry: false });
-    if (current !== undefined && current.ino !== ino) {
-      // Its last lines may have come since.
-      copy(fd, at);
-      closeSync(fd);
-      fd = openSync(path, 'r');
-      at = 0;
+  if (!isKnown(subject) && !existsSync(path)) throw unheardOf(label);
+  return path;
+}
+
+/** Whose lines were printed last, where they are several's; null: they are one's. */
+let heading: Tail | null | undefined = null;
+
+/** The end of a log, which may grow, be cut or be replaced. */
+class Tail {
+  readonly #label: string;
+  readonly #path: string;
+  #fd: number;
+  #at: number;
+
+  /** @throws the error of open(2) */
+  constructor(label: string, path: string, lines: number) {
+    this.#label = label;
+    this.#path = path;
+    this.#fd = openSync(path, 'r');
+    this.#at = lastLines(this.#fd, lines);
+  }
+
+  /** Prints what is there. */
+  copy(): void {
+    const buffer = Buffer.alloc(CHUNK);
+    for (let got = this.#read(buffer); got > 0; got = this.#read(buffer)) {
+      this.#head();
+      write(Buffer.from(buffer.subarray(0, got)));
+      this.#at += got;
     }
   }
-  closeSync(fd);
+
+  #read(buffer: Buffer): number {
+    return readSync(this.#fd, buffer, 0, CHUNK, this.#at);
+  }
+
+  /** As tail(1) does it. */
+  #head(): void {
+    if (heading === null || heading === this) return;
+    print(`${heading === undefined ? '' : '\n'}==> ${this.#label} <==`);
+    heading = this;
+  }
+
+  /** Prints what has come since. */
+  follow(): void {
+    const { size, ino } = fstatSync(this.#fd);
+    // copytruncate
+    if (size < this.#at) this.#at = 0;
+    if (size > this.#at) {
+      this.copy();
+      return;
+    }
+    const current = statSync(this.#path, { throwIfNoEntry: false });
+    if (current === undefined || current.ino === ino) return;
+    // Its last lines may have come since.
+    this.copy();
+    closeSync(this.#fd);
+    this.#fd = openSync(this.#path, 'r');
+    this.#at = 0;
+    this.copy();
+  }
 }
 
 /** Where the last lines begin. */
@@ -79,19 +135,4 @@ function lastLines(fd: number, lines: number): number {
     end = start;
   }
   return 0;
-}
-
-/** Prints from there to the end. @returns the end */
-function copy(fd: number, from: number): number {
-  const buffer = Buffer.alloc(CHUNK);
-  let at = from;
-  for (
-    let got = readSync(fd, buffer, 0, CHUNK, at);
-    got > 0;
-    got = readSync(fd, buffer, 0, CHUNK, at)
-  ) {
-    write(Buffer.from(buffer.subarray(0, got)));
-    at += got;
-  }
-  return at;
 }

@@ -11,6 +11,7 @@ declare const VERSION: string;
 
 interface Entry {
   summary: string;
+  alias?: string;
   load: () => Promise<{ declare: (command: Command) => void }>;
   hidden?: boolean;
 }
@@ -29,9 +30,17 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'say whether a daemon runs, and how its workers are',
     load: () => import('./status.js'),
   },
-  top: { summary: 'show a supervisor’s workers, again and again', load: () => import('./top.js') },
-  list: { summary: 'list all daemons that are known here', load: () => import('./list.js') },
-  logs: { summary: 'print the end of a daemon’s log', load: () => import('./logs.js') },
+  top: {
+    summary: 'show what daemons and their workers use, again and again',
+    load: () => import('./top.js'),
+  },
+  list: {
+    summary: 'list all daemons that are known here',
+    alias: 'ls',
+    load: () => import('./list.js'),
+  },
+  delete: { summary: 'forget daemons that have stopped', load: () => import('./delete.js') },
+  logs: { summary: 'print the ends of logs', load: () => import('./logs.js') },
   doctor: {
     summary: 'look what works on this system, and why not',
     load: () => import('./doctor.js'),
@@ -43,9 +52,12 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   manual: { summary: 'print the manual page', load: () => import('./manual.js'), hidden: true },
 };
 
+const nameOf = (word: string): string =>
+  Object.entries(COMMANDS).find(([, { alias }]) => alias === word)?.[0] ?? word;
+
 /** Those whose options are needed: the one that was given, or all to describe them. */
 function wanted(words: readonly string[]): string[] {
-  const named = words.filter((word) => Object.hasOwn(COMMANDS, word));
+  const named = words.map(nameOf).filter((word) => Object.hasOwn(COMMANDS, word));
   const describes = named[0] === 'completion' || named[0] === 'manual';
   return describes ? Object.keys(COMMANDS) : named.slice(0, 1);
 }
@@ -53,7 +65,7 @@ function wanted(words: readonly string[]): string[] {
 async function build(words: readonly string[]): Promise<Command> {
   const program = new Command('doublefork')
     .description('Turns programs into Unix daemons, and looks after them.')
-    .version(VERSION, '-V, --version')
+    .version(VERSION, '-v, --version')
     .enablePositionalOptions()
     .showHelpAfterError(inJson() ? false : '(add --help for more)')
     .configureOutput({
@@ -61,8 +73,9 @@ async function build(words: readonly string[]): Promise<Command> {
     })
     .exitOverride();
   const needed = wanted(words);
-  for (const [name, { summary, load, hidden = false }] of Object.entries(COMMANDS)) {
+  for (const [name, { summary, alias, load, hidden = false }] of Object.entries(COMMANDS)) {
     const command = program.command(name, { hidden }).summary(summary).description(summary);
+    if (alias !== undefined) command.alias(alias);
     command.copyInheritedSettings(program);
     if (needed.includes(name)) (await load()).declare(command);
   }

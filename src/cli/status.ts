@@ -14,7 +14,7 @@ import {
   isNobody,
   type SupervisorOptions,
 } from './supervisor.js';
-import { isKnown, STRANGER, type Subject, subjects } from './targets.js';
+import { isKnown, STRANGER, type Subject, subjectsOrAll } from './targets.js';
 import { headline, workerTable } from './workers.js';
 
 /** A daemon, and its workers if it is a supervisor. */
@@ -51,11 +51,12 @@ async function status(names: string[], options: Options): Promise<void> {
   const { control, json } = options;
   const reports =
     control === undefined
-      ? await Promise.all((await subjects(names, options)).map(ofDaemon))
+      ? await Promise.all((await subjectsOrAll(names, options)).map(ofDaemon))
       : [await ofSocket({ label: control, path: control })];
   if (json) printJson(reports);
   else {
-    if (control === undefined) printTable(reports);
+    if (reports.length === 0) print('no daemon is known here');
+    else if (control === undefined) printTable(reports);
     for (const { name, supervisor, problem } of reports) {
       if (problem !== null) print(colors.yellow(problem));
       if (supervisor === null) continue;
@@ -63,7 +64,8 @@ async function status(names: string[], options: Options): Promise<void> {
       print(`${headline(name, supervisor)}\n${workerTable(supervisor)}`);
     }
   }
-  process.exitCode = Math.max(...reports.map(({ code }) => code));
+  // Without a name: 3, as of one that is not running.
+  process.exitCode = reports.length === 0 ? 3 : Math.max(...reports.map(({ code }) => code));
 }
 
 async function ofDaemon(subject: Subject): Promise<Report> {
@@ -96,7 +98,8 @@ async function ofSocket(control: Control): Promise<Report> {
     pidfile: null,
     log: null,
     command: null,
-    reason: problem ?? 'it has answered',
+    failed: false,
+    reason: problem ?? 'the supervisor has answered',
     supervisor,
     problem,
   };

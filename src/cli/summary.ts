@@ -2,7 +2,7 @@
 
 import colors from 'picocolors';
 import { readFileSync } from '../builtin/fs.js';
-import { readRecord } from '../control/record.js';
+import { type DaemonRecord, readRecord } from '../control/record.js';
 import { type DaemonStatus, daemonStatus, type Target } from '../control/target.js';
 import { startTime } from '../pidfile/process.js';
 import { duration, print, size, table } from './output.js';
@@ -21,6 +21,8 @@ export interface Summary {
   pidfile: string | null;
   log: string | null;
   command: string[] | null;
+  /** Whether its last start failed. */
+  failed: boolean;
   reason: string;
 }
 
@@ -38,8 +40,22 @@ export function describe(name: string, target: Target): Summary {
     pidfile,
     log: record?.log ?? null,
     command: record === undefined ? null : [record.app.program, ...record.app.args],
-    reason,
+    failed: !running && record?.ended !== undefined,
+    reason: running ? reason : whyNot(name, status, record, reason),
   };
+}
+
+/** Why it does not run, and where to look. */
+function whyNot(
+  name: string,
+  status: DaemonStatus['status'],
+  record: DaemonRecord | undefined,
+  reason: string,
+): string {
+  if (record === undefined || status === 'unknown') return reason;
+  const logs = `see doublefork logs ${name}`;
+  if (record.ended !== undefined) return `${record.ended}; ${logs}`;
+  return status === 'dead' ? `ended without a word (${reason}); ${logs}` : reason;
 }
 
 const COLOURS = {
@@ -49,7 +65,8 @@ const COLOURS = {
   unknown: colors.yellow,
 };
 
-export function printTable(summaries: readonly Summary[]): void {
+/** A line for each, below a line of titles. */
+export function summaryTable(summaries: readonly Summary[]): string {
   const head = ['NAME', 'STATUS', 'PID', 'UPTIME', 'MEMORY', 'COMMAND'].map(colors.bold);
   const rows = summaries.map(({ name, status, pid, uptime, memory, command }) => [
     name,
@@ -59,10 +76,15 @@ export function printTable(summaries: readonly Summary[]): void {
     memory === null ? '-' : size(memory),
     command === null ? '-' : command.join(' '),
   ]);
-  print(table([head, ...rows]));
-  for (const { name, status, command, reason } of summaries) {
+  return table([head, ...rows]);
+}
+
+/** The table, and behind it why those do not run that do not. */
+export function printTable(summaries: readonly Summary[]): void {
+  print(summaryTable(summaries));
+  for (const { name, status, command, reason, failed } of summaries) {
     // A daemon that was started here and has stopped needs no reason.
-    if (status === 'running' || (status === 'stopped' && command !== null)) continue;
+    if (status === 'running' || (status === 'stopped' && command !== null && !failed)) continue;
     print(colors.dim(`${name}: ${reason}`));
   }
 }

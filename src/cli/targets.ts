@@ -54,6 +54,16 @@ export async function subjects(names: string[], options: TargetOptions): Promise
   throw new Error(`which one of ${known.join(', ')}? Name it`);
 }
 
+/** The same, but without a name all that are known, also those that were not started yet. */
+export async function subjectsOrAll(names: string[], options: TargetOptions): Promise<Subject[]> {
+  if (names.length > 0 || options.all || options.pidfile !== undefined) {
+    return await subjects(names, options);
+  }
+  const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];
+  const known = [...new Set([...apps.map(({ name }) => name), ...recordedNames()])];
+  return await Promise.all(known.map((name) => subject(name, options)));
+}
+
 function all(names: readonly string[]): string[] {
   if (names.length > 0) throw new Error(`all, or ${names.join(', ')}: give one of them`);
   return recordedNames();

@@ -33,6 +33,8 @@ export interface RecordFields {
   log: string | undefined;
   /** How to start it again: the options and the program with its arguments. */
   app: App;
+  /** How it has ended, as far as somebody saw it: its start failed. */
+  ended?: string;
 }
 
 /** A record, and whether it is still true. */
@@ -107,11 +109,28 @@ export function writeRecord(fields: Omit<RecordFields, 'pid' | 'startTime' | 'bo
     startTime: startTime(pid),
     boot: bootId(),
   };
-  const path = pathOf(fields.name);
-  const draft = `${path}.${pid}`;
+  write(record);
+}
+
+/** Notes how a start has failed that was begun at or after `since`, if it got as far as a record. */
+export function noteEnd(name: string, since: number, ended: string): void {
+  const record = readRecord(name);
+  if (record === undefined || record.isRunning || record.startedAt < since) return;
+  const { isRunning: _, isOfThisBoot: __, ...fields } = record;
+  write({ ...fields, ended });
+}
+
+function write(record: RecordFields): void {
+  const path = pathOf(record.name);
+  const draft = `${path}.${process.pid}`;
   // The environment in it may hold secrets.
-  writeFileSync(draft, `${JSON.stringify(record)}\n`, { flag: 'wx', mode: 0o600 });
-  renameSync(draft, path);
+  try {
+    writeFileSync(draft, `${JSON.stringify(record)}\n`, { flag: 'wx', mode: 0o600 });
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw whileTrying(`cannot write the record ${path}`, error);
+  }
 }
 
 export function removeRecord(name: string): void {

@@ -56,11 +56,16 @@ interface Start {
  * the program runs, or is ready; else with the code of the program, or 127 if there is none and 126
  * if it cannot be run; it has said why.
  * @param say what to print when the program runs
+ * @param starter who gave the command: what it may use the program may. Default: the parent
  * @throws with nothing started: ENOTSUP if it is to say that it is ready, and this system has no
  * fork engine; EEXIST, with its `pid`, if it is running already; ENOENT and EACCES
  * for the program; as daemonize() does
  */
-export async function startApp(app: App, say: (pid: number) => string): Promise<never> {
+export async function startApp(
+  app: App,
+  say: (pid: number) => string,
+  starter = parentOfLauncher(),
+): Promise<never> {
   if (!statSync(app.cwd).isDirectory()) {
     throw posixError(
       -os.errno.ENOTDIR,
@@ -99,7 +104,7 @@ export async function startApp(app: App, say: (pid: number) => string): Promise<
     log: start.log,
     cwd: app.cwd,
     ...(app.umask === undefined ? {} : { umask: app.umask }),
-    limits: { ...usualLimits(), ...app.limits },
+    limits: { ...usualLimits(starter), ...app.limits },
   });
   try {
     // Once more, with the lock: another start may have been faster.
@@ -252,14 +257,17 @@ function byName(error: unknown, name: string): unknown {
   return code === 'EEXIST' && syscall === 'flock' ? alreadyRunning(name, pid) : error;
 }
 
+/** Of a second image it is the launcher, another Node. */
+function parentOfLauncher(): number | undefined {
+  return isReplaying() ? parentOf(process.ppid) : process.ppid;
+}
+
 /**
  * Node has raised its soft limit on open files to the hard one. A program expects what the process
  * has that started this one.
  */
-function usualLimits(): Record<string, LimitOption> {
+function usualLimits(starter: number | undefined): Record<string, LimitOption> {
   if (process.platform !== 'linux') return {};
-  // Of a second image it is the launcher, another Node.
-  const starter = isReplaying() ? parentOf(process.ppid) : process.ppid;
   const limits = readFileSync(`/proc/${starter}/limits`, 'latin1');
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
   return Number.isInteger(soft) ? { nofile: { soft } } : {};

@@ -9,7 +9,7 @@ import { openDescriptors } from '../image/inherited.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
-import { errorText, posixError, sayFirst } from '../posix/errors.js';
+import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js';
 import { refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
@@ -107,7 +107,7 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
     files = handedOver(plan, handoff);
     lowerLimits(plan.limits);
   } catch (error) {
-    new Readiness(handoff.readyFd).failed(sayFirst(error), 1);
+    new Readiness(handoff.readyFd).failed(failure(error), 1);
     _exit(1);
   }
   return becomeDaemon(plan, files, {
@@ -162,7 +162,7 @@ function becomeDaemon(plan: Plan, files: Files, inherited: Inherited): Daemon {
     // Before the word: what the launcher leaves must be as it was.
     redirection.abandon();
     pidfile?.abandon();
-    readiness.failed(sayFirst(error), 1);
+    readiness.failed(failure(error), 1);
     _exit(1);
   }
   if (plan.manual) readiness.watch();
@@ -221,6 +221,13 @@ function handedOver(plan: Plan, { stdio, pidfile: locked }: Handoff): Files {
           reachable: plan.chroot === undefined && plan.user === undefined,
         });
   return { pidfile, redirection: Redirection.adopt(plan.stdio, stdio) };
+}
+
+/** For the launcher to print: of what the system refuses a sentence, of a fault the stack. */
+function failure(error: unknown): unknown {
+  return (error as NodeJS.ErrnoException).syscall === undefined
+    ? error
+    : `doublefork: ${sentenceOf(error)}`;
 }
 
 /** Writes this process into the pidfile, and removes that when it exits. */

@@ -13,7 +13,7 @@ import { constants as os } from '../builtin/os.js';
 import { resolve } from '../builtin/path.js';
 import { bindMethods } from '../posix/bind.js';
 import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
-import { descriptor, integer, outOfRange, posixError, text } from '../posix/errors.js';
+import { descriptor, integer, outOfRange, posixError, text, whileTrying } from '../posix/errors.js';
 import { flock, LOCK_EX, LOCK_UN, letLockStay, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
 import { holdsFlock, leadsTo, recordHolder, releaseRecordLock, takeRecordLock } from './holder.js';
@@ -191,13 +191,11 @@ export class Pidfile implements Disposable {
     const line = `${process.pid}\n`;
     ftruncateSync(fd);
     try {
-      if (writeSync(fd, line, 0) < line.length) {
-        const why = `the pidfile ${this.path} cannot be written: no space is left`;
-        throw posixError(-os.errno.ENOSPC, 'write', this.path, why);
-      }
+      if (writeSync(fd, line, 0) < line.length) throw posixError(-os.errno.ENOSPC, 'write');
     } catch (error) {
       ftruncateSync(fd);
-      throw Object.assign(error as Error, { path: this.path });
+      const trying = whileTrying(`cannot write the pidfile ${this.path}`, error);
+      throw Object.assign(trying, { path: this.path });
     }
     this.#owner = process.pid;
     own.add(this);

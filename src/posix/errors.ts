@@ -97,6 +97,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSYS: 'this system does not have that',
   ENOTDIR: 'a part of the path is not a directory',
   ENOTSUP: 'this system does not support that',
+  ENOSPC: 'no space is left on the device',
   EROFS: 'the file system is read-only',
 };
 
