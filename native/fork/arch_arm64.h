@@ -54,6 +54,34 @@ inline Interrupted InterruptedAt(const ucontext_t& context) {
   return {pc, restarts ? registers(8) : registers(0), {registers(0), registers(1), registers(2)}};
 }
 
+// No register tells whether the thread has been in the call: SVC leaves no trace.
+inline bool ShowsEntry(const ucontext_t&, const unsigned char*) { return true; }
+
+// The number of a call that has given its result.
+inline long NumberOfCallBefore(const ucontext_t& context) {
+  return static_cast<long>(context.uc_mcontext.regs[8]);
+}
+constexpr bool kKeepsArguments = false;  // The result is where the first was.
+
+// Has an interrupted call that has given its result be issued again. The result is where the first
+// argument was; the number is still in its place.
+inline void IssueAgain(ucontext_t& context, long, long first_argument) {
+  context.uc_mcontext.pc -= kSyscallSize;
+  context.uc_mcontext.regs[0] = static_cast<uint64_t>(first_argument);
+}
+
+inline uintptr_t StackPointer(const ucontext_t& context) {
+  return static_cast<uintptr_t>(context.uc_mcontext.sp);
+}
+
+// Of a call that is to be issued (again).
+inline long Argument(const ucontext_t& context, int index) {
+  return static_cast<long>(context.uc_mcontext.regs[index]);
+}
+inline void SetArgument(ucontext_t& context, int index, long value) {
+  context.uc_mcontext.regs[index] = static_cast<uint64_t>(value);
+}
+
 // The vDSO holds the code that ends a handler.
 constexpr unsigned long kRestorerFlag = 0;
 inline void (*Restorer())() { return nullptr; }

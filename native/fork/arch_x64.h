@@ -49,6 +49,44 @@ inline Interrupted InterruptedAt(const ucontext_t& context) {
           {registers[REG_RDI], registers[REG_RSI], registers[REG_RDX]}};
 }
 
+// Whether the thread has been in the call behind which `after` is: the SYSCALL instruction leaves
+// that address in rcx, where it would otherwise be by mere chance.
+inline bool ShowsEntry(const ucontext_t& context, const unsigned char* after) {
+  return reinterpret_cast<const unsigned char*>(context.uc_mcontext.gregs[REG_RCX]) == after;
+}
+
+// The number of a call that has given its result, if the code says so: "mov $number, %eax" stands
+// before the SYSCALL in libc. -1: unknown.
+inline long NumberOfCallBefore(const ucontext_t& context) {
+  const auto* const pc = reinterpret_cast<const unsigned char*>(context.uc_mcontext.gregs[REG_RIP]);
+  uint32_t number;
+  memcpy(&number, pc - kSyscallSize - sizeof number, sizeof number);
+  constexpr unsigned char kMovEax = 0xb8;
+  return pc[-kSyscallSize - 5] == kMovEax ? static_cast<long>(number) : -1;
+}
+constexpr bool kKeepsArguments = true;  // although the call has given its result
+
+// Has an interrupted call that has given its result be issued again. The kernel leaves all
+// registers but the result's as they were.
+inline void IssueAgain(ucontext_t& context, long number, long) {
+  auto& registers = context.uc_mcontext.gregs;
+  registers[REG_RIP] -= kSyscallSize;
+  registers[REG_RAX] = number;
+}
+
+inline uintptr_t StackPointer(const ucontext_t& context) {
+  return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RSP]);
+}
+
+inline long Argument(const ucontext_t& context, int index) {
+  constexpr int kRegisters[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+  return static_cast<long>(context.uc_mcontext.gregs[kRegisters[index]]);
+}
+inline void SetArgument(ucontext_t& context, int index, long value) {
+  constexpr int kRegisters[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+  context.uc_mcontext.gregs[kRegisters[index]] = value;
+}
+
 // x86-64 has no default: a handler installed past libc brings the code that ends it. The very bytes
 // of glibc's own, by which debuggers and unwinders recognise a signal frame.
 [[gnu::naked]] inline void DoubleforkRestorer() {

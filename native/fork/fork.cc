@@ -21,6 +21,7 @@
 #include "fork/arch.h"
 #include "fork/freeze.h"
 #include "fork/heap.h"
+#include "fork/owned_locks.h"
 #include "fork/revive.h"
 #include "fork/separate.h"
 #include "fork/stop_signal.h"
@@ -36,14 +37,16 @@ long CloneProcess(int* tid_address) {
 }
 
 // The first steps of the new process.
-void StartChild(Freeze& freeze, KernelObjects& objects, HiddenHeap& heap, bool holds, int report,
-                Reason& reason, void* robust_list, size_t robust_list_size) {
+void StartChild(Freeze& freeze, KernelObjects& objects, const OwnedLocks& locks, HiddenHeap& heap,
+                bool holds, int report, Reason& reason, void* robust_list,
+                size_t robust_list_size) {
   RegisterOwnThread(robust_list, robust_list_size);
   if (!objects.Separate(reason) || !CreateThreads(holds, reason)) {
     Send(report, reason);
     arch::Syscall(SYS_exit_group, 1);
   }
   Send(report, reason);
+  locks.PassOn();
   OpenGate();
   freeze.Forget();
   heap.Hide();
@@ -69,7 +72,8 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
     reason.Set(report.error(), "no pipe for the child's report");
     return -1;
   }
-  if (!objects.TakeInventory(reason) || !heap.Unhide(reason)) return -1;
+  OwnedLocks locks;
+  if (!objects.TakeInventory(reason) || !locks.Find(reason) || !heap.Unhide(reason)) return -1;
 
   void* robust_list = nullptr;
   size_t robust_list_size = 0;
@@ -78,8 +82,8 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
 
   const long pid = CloneProcess(freeze.tid_address());
   if (pid == 0) {
-    StartChild(freeze, objects, heap, request.holds_threads, report.writer(), reason, robust_list,
-               robust_list_size);
+    StartChild(freeze, objects, locks, heap, request.holds_threads, report.writer(), reason,
+               robust_list, robust_list_size);
     return 0;
   }
   if (pid < 0) {

@@ -9,6 +9,7 @@
 #include "fork/arch.h"
 #include "fork/futex.h"
 #include "fork/quiescence.h"
+#include "fork/restart.h"
 #include "fork/stop_signal.h"
 
 namespace doublefork {
@@ -23,6 +24,8 @@ constexpr int kLeastAnswerMs = 100;
 constexpr long kPauseNanoseconds = 200'000;
 // So many rounds later the others are let go too: the straggler may spin on what one of them holds.
 constexpr int kRoundsBeforeThaw = 32;
+
+constexpr const char* kNoRoom = "no memory for the list of threads";
 
 bool kept = false;  // threads of this process, for good
 
@@ -46,20 +49,27 @@ const Thread* FirstWithoutAnswer() {
 bool Assemble(int64_t deadline, Reason& reason) {
   for (;;) {
     const int changes = threads.Update(stop_signal::Send);
-    if (changes == -EAGAIN)
-      return Refuse(reason, EBUSY, "threads are created faster than they can be stopped");
+    const Thread* const awaited = FirstWithoutAnswer();
     if (changes == -ENOBUFS)
       return Refuse(reason, EAGAIN, "no signal can be queued for a thread (RLIMIT_SIGPENDING)");
-    if (changes < 0) return Refuse(reason, -changes, "/proc/self/task cannot be read");
-    if (FirstWithoutAnswer() == nullptr) {
-      if (changes == 0) return true;
-      continue;
-    }
+    if (changes < 0 && changes != -EAGAIN)
+      return Refuse(reason, -changes, "/proc/self/task cannot be read");
+    if (changes == 0 && awaited == nullptr && threads.IsComplete()) return true;
     if (NowMs() >= deadline) {
-      return Refuse(reason, EBUSY, "a thread did not take the signal that stops it",
-                    FirstWithoutAnswer());
+      if (awaited != nullptr)
+        return Refuse(reason, EBUSY, "a thread did not take the signal that stops it", awaited);
+      return Refuse(reason, EBUSY, "threads are created faster than they can be stopped");
     }
-    stop_signal::AwaitAnswers();
+    if (changes == -EAGAIN) {
+      // Threads that were kept are looking at their entries.
+      if (kept) return Refuse(reason, EBUSY, "there are too many threads beside the stopped ones");
+      stop_signal::ReleaseAll();
+      if (!threads.MakeRoom()) return Refuse(reason, ENOMEM, kNoRoom);
+    } else if (awaited != nullptr) {
+      stop_signal::AwaitAnswers();
+    } else if (changes == 0) {
+      Pause(kPauseNanoseconds);  // for the thread that was missed
+    }
   }
 }
 
@@ -74,7 +84,7 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
   AwaitReaders();
   // Threads that were kept are looking at their entries.
   if (!kept && !threads.MakeRoom()) {
-    return Refuse(reason, ENOMEM, "no memory for the list of threads");
+    return Refuse(reason, ENOMEM, kNoRoom);
   }
   if (!stop_signal::InstallHandler()) {
     return Refuse(reason, ENOTSUP, "no handler can be set for signal 33");
@@ -88,7 +98,9 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
     const bool last = NowMs() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;
     for (Thread& thread : FrozenThreads()) {
-      if (thread.kept || IsQuiescent(thread)) continue;
+      if (thread.kept) continue;
+      SettleCall(thread);
+      if (IsQuiescent(thread)) continue;
       straggler = &thread;
       if (last) break;
       // The quiescent stay where they are: so each thread needs to be met resting once, not all of
@@ -131,15 +143,14 @@ void Freeze::Keep(bool helpers_run) {
 
 void Freeze::Dismiss() { stop_signal::EndAll(); }
 
-void Freeze::NoteIds(pid_t Thread::*id) {
+void Freeze::NoteNewIds() {
   *tid_address_ = static_cast<int>(arch::Syscall(SYS_gettid));
-  for (Thread& thread : FrozenThreads()) *thread.tid_address = thread.*id;
+  for (Thread& thread : FrozenThreads()) *thread.tid_address = thread.new_tid;
 }
 
-void Freeze::NoteNewIds() { NoteIds(&Thread::new_tid); }
-
 void Freeze::TakeBack() {
-  NoteIds(&Thread::tid);
+  *tid_address_ = static_cast<int>(arch::Syscall(SYS_gettid));
+  for (Thread& thread : FrozenThreads()) *thread.tid_address = thread.tid;
   ForgetReaders();
 }
 

@@ -40,8 +40,6 @@ class Freeze {
   int* tid_address() const { return tid_address_; }
 
  private:
-  void NoteIds(pid_t Thread::*id);
-
   bool stopped_ = false;
   int* tid_address_ = nullptr;
 };

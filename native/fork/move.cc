@@ -42,6 +42,7 @@
 #include "fork/freeze.h"
 #include "fork/handshake.h"
 #include "fork/heap.h"
+#include "fork/owned_locks.h"
 #include "fork/proc.h"
 #include "fork/revive.h"
 #include "fork/rings.h"
@@ -146,6 +147,7 @@ class Move {
   HiddenHeap heap_;
   Handshake handshake_;
   const bool shares_descriptors_ = CanLeaveDescriptors();
+  OwnedLocks locks_;
   Stacks stacks_;
   const SharedState shared_;
   void* robust_list_ = nullptr;
@@ -241,6 +243,7 @@ void Move::StartDaemon() {
   if (Confine()) CreateThreads(false, reason_);
   if (!handshake_.Report(reason_)) arch::Syscall(SYS_exit_group, 1);
   freeze_.NoteNewIds();
+  locks_.PassOn();
   RegisterOwnThread(robust_list_, robust_list_size_);
   // Nobody can take this back any more. If it fails the daemon does, with the reason.
   if (separates_ && !objects_.Separate(reason_)) return;
@@ -272,7 +275,8 @@ int Move::Run() {
     reason_.Set(stacks_.error(), "no memory for the launcher's stack");
     return -1;
   }
-  if (!TakeInventory() || (request_.copies_memory && !heap_.Unhide(reason_))) return -1;
+  if (!TakeInventory() || !locks_.Find(reason_)) return -1;
+  if (request_.copies_memory && !heap_.Unhide(reason_)) return -1;
   moving = this;
   ucontext_t launcher;
   getcontext(&launcher);

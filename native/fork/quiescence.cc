@@ -6,27 +6,31 @@
 #include <atomic>
 
 #include "fork/arch.h"
+#include "fork/restart.h"
 
 namespace doublefork {
 namespace {
 
+// Nobody may have woken it since it was stopped: a Worker that waits for helpers in the midst of a
+// collection holds a recursive mutex, and rests only as long as they still work.
+bool StillWaits(const arch::Interrupted& at) {
+  const long operation = at.arguments[1] & FUTEX_CMD_MASK;
+  if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) return false;
+  const auto* const word = reinterpret_cast<const std::atomic<int>*>(at.arguments[0]);
+  return word->load() == static_cast<int>(at.arguments[2]);
+}
+
 // A system call in which a thread can rest for ever, and that therefore it makes while it holds
 // nothing which is meant to be held briefly. A thread at the door of any other call (futex wake,
-// mprotect) may hold libc's or V8's locks.
-bool IsBlockingCall(const arch::Interrupted& at) {
-  switch (at.number_or_result) {
-    case SYS_futex: {
-      const long operation = at.arguments[1] & FUTEX_CMD_MASK;
-      if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) return false;
-      // Nobody may have woken it since it was stopped: a Worker that waits for helpers in the midst
-      // of a collection holds a recursive mutex, and rests only as long as they still work.
-      const auto* const word = reinterpret_cast<const std::atomic<int>*>(at.arguments[0]);
-      return word->load() == static_cast<int>(at.arguments[2]);
-    }
+// mprotect) may hold libc's or V8's locks. Only where the kernel does not tell that the thread
+// slept.
+bool IsBlockingCall(long number) {
+  switch (number) {
 #ifdef SYS_epoll_wait
     case SYS_epoll_wait:
     case SYS_poll:
     case SYS_select:
+    case SYS_pause:
     case SYS_open:
     case SYS_accept:
 #endif
@@ -60,6 +64,13 @@ bool IsBlockingCall(const arch::Interrupted& at) {
     case SYS_flock:
     case SYS_fcntl:
     case SYS_io_uring_enter:
+    case SYS_io_getevents:
+    case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_msgrcv:
+    case SYS_msgsnd:
+    case SYS_mq_timedreceive:
+    case SYS_mq_timedsend:
     case SYS_rt_sigtimedwait:
     case SYS_rt_sigsuspend:
     case SYS_clock_nanosleep:
@@ -76,10 +87,24 @@ bool IsQuiescent(const Thread& thread) {
   const arch::Interrupted at = arch::InterruptedAt(*thread.context);
   // The kernel moved the program counter back, to issue the call again after the handler
   // (SA_RESTART).
-  if (arch::IsSyscall(at.pc)) return IsBlockingCall(at);
-  // Calls that are not restarted (epoll_wait, futex with a timeout) gave EINTR; libuv and libc go
-  // on.
-  return at.number_or_result == -EINTR && arch::IsSyscall(at.pc - arch::kSyscallSize);
+  if (arch::IsSyscall(at.pc)) {
+    if (!HasEnteredCall(thread)) return false;
+    if (at.number_or_result == SYS_futex) return StillWaits(at);
+    return threads.TellsCalls() || IsBlockingCall(at.number_or_result);
+  }
+  // A call that is not restarted gave EINTR, and one that SettleCall() does not know.
+  return at.number_or_result == -EINTR && arch::IsSyscall(at.pc - arch::kSyscallSize) &&
+         HasEnteredCall(thread);
+}
+
+bool AwaitsWork(const Thread& thread) {
+  const arch::Interrupted at = arch::InterruptedAt(*thread.context);
+  const long number =
+      arch::IsSyscall(at.pc) ? at.number_or_result : arch::NumberOfCallBefore(*thread.context);
+#ifdef SYS_epoll_wait
+  if (number == SYS_epoll_wait) return true;
+#endif
+  return number == SYS_futex || number == SYS_epoll_pwait;
 }
 
 bool SleepsUntilWoken(const Thread& thread) {

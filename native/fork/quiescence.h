@@ -12,6 +12,9 @@ namespace doublefork {
 // without this check one double fork in 200 under load hung for ever.
 bool IsQuiescent(const Thread& thread);
 
+// Whether it rests where threads wait for work: in an event loop, or until another thread wakes it.
+bool AwaitsWork(const Thread& thread);
+
 // A helper of V8's or of libuv's, without work: only another thread of this process can wake it. (A
 // wait with a time-out is not restarted.)
 //

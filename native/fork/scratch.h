@@ -35,6 +35,8 @@ class Scratch {
 
   T* begin() { return items_; }
   T* end() { return items_ + size_; }
+  const T* begin() const { return items_; }
+  const T* end() const { return items_ + size_; }
   size_t size() const { return size_; }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "fork/arch.h"
 #include "fork/futex.h"
+#include "fork/restart.h"
 #include "fork/revive.h"
 
 namespace doublefork {
@@ -46,7 +47,7 @@ struct {
 
 bool ending = false;  // they do not go on at all
 
-void Record(Thread& thread, const siginfo_t* info, const ucontext_t* context, char* frame) {
+void Record(Thread& thread, const siginfo_t* info, ucontext_t* context, char* frame) {
   thread.info = info;
   thread.context = context;
   thread.stack =
@@ -106,7 +107,7 @@ void Handler(int number, siginfo_t* info, void* context) {
       continue;
     }
     const int ticket = thread.ticket.load();
-    Record(thread, info, static_cast<const ucontext_t*>(context),
+    Record(thread, info, static_cast<ucontext_t*>(context),
            static_cast<char*>(__builtin_frame_address(0)));
     thread.state.store(Thread::kFrozen);
     answers.fetch_add(1);
@@ -157,6 +158,7 @@ void RestoreHandler() {
 }
 
 int Send(Thread& thread) {
+  thread.settled = false;
   thread.state.store(Thread::kSignalled);
   const siginfo_t info = Mark();
   const long error = arch::Syscall(SYS_rt_tgsigqueueinfo, arch::Syscall(SYS_getpid), thread.tid,
@@ -174,6 +176,7 @@ void AwaitAnswers() {
 }
 
 void Release(Thread& thread) {
+  SettleCall(thread);
   thread.state.store(Thread::kRunning);
   thread.ticket.fetch_add(1);
   FutexWake(thread.ticket);

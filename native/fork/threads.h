@@ -8,16 +8,27 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 namespace doublefork {
+
+// The system call in which a thread sleeps, as /proc/self/task/N/syscall tells it.
+struct Call {
+  static constexpr long kNone = -1;  // it runs, or nobody tells
+
+  long number = kNone;
+  long arguments[6];
+  uintptr_t sp;
+  uintptr_t pc;  // behind the instruction that entered it
+};
 
 // Everything that a copy of a thread needs, recorded by the thread itself in the handler that froze
 // it, on its own stack.
 struct Thread {
   enum State : int { kRunning, kSignalled, kAnswering, kFrozen, kGone };
 
-  pid_t tid;
-  pid_t new_tid;  // of the thread that CreateThreads() has made of it
+  std::atomic<pid_t> tid;  // the handler looks for its own
+  pid_t new_tid;           // of the thread that CreateThreads() has made of it
   std::atomic<int> state;
   // Moves on when the thread may leave the handler. It never goes back: a thread that is slow to
   // leave must not mistake a later freeze for its own.
@@ -27,8 +38,11 @@ struct Thread {
   // futex: the kernel clears it when the thread that was dismissed is off its stack.
   std::atomic<int> alive;
 
+  Call call;     // before it was signalled
+  bool settled;  // its call was made fit to be issued again: restart.h
+
   const siginfo_t* info;
-  const ucontext_t* context;
+  ucontext_t* context;
   char* stack;  // below which nothing is in use, not even while the thread waits in the handler
   char* thread_pointer;
   int* tid_address;
@@ -60,11 +74,18 @@ class ThreadList {
   // Brings the list up to date with the kernel's and calls `signal` for each thread that runs. How
   // many have come or ended since the last time, or -errno; -EAGAIN: there is no room for more.
   int Update(int (*signal)(Thread& thread));
+  // Whether the last Update() has seen every thread. The kernel's list is not read in one moment: a
+  // thread that comes meanwhile, while another ends, may be missed.
+  bool IsComplete() const;
+  // Whether the kernel tells in which call a thread sleeps: Thread::call.
+  bool TellsCalls() const { return tells_calls_; }
 
  private:
   Thread* threads_ = nullptr;
   size_t capacity_ = 0;
   std::atomic<size_t> size_{0};
+  bool tells_calls_ = false;
+  int seen_ = 0;  // entries of the kernel's list
 };
 
 extern ThreadList threads;

@@ -1,0 +1,223 @@
+// Threads that an addon has started: they know nothing of Node, hold locks that remember their
+// owner, and sleep in calls that no kernel restarts.
+
+import { describe, expect, test } from 'vitest';
+import { hasFork, testFork } from '../../support/engine.js';
+import { run } from '../../support/program.js';
+import { isRoot } from '../../support/root.js';
+import { withThreads } from '../../support/threads.js';
+
+/** From then on much of /proc is root's: prctl(2), PR_SET_DUMPABLE. */
+const DROP = 'process.setgroups([]); process.setgid(65534); process.setuid(65534);';
+
+describe('the list of threads', () => {
+  testFork('K4 is complete, or the fork is refused: threads that each start the next', async () => {
+    const { reports } = await run(
+      withThreads(`
+          threads.start('chain');
+          const tids = () => fs.readdirSync('/proc/self/task');
+          const nameOf = (tid) => {
+            try { return fs.readFileSync('/proc/self/task/' + tid + '/comm', 'utf8').trim(); } catch { return ''; }
+          };
+          // One that ends while it is looked for has a successor.
+          const isThere = () => {
+            for (let i = 0; i < 200; i++) if (tids().some((tid) => nameOf(tid) === 'chain')) return true;
+            return false;
+          };
+          const fates = { missing: 0, busy: 0, other: 0 };
+          const end = performance.now() + 10_000;
+          for (let i = 0; i < 200 && performance.now() < end; i++) {
+            try {
+              const pid = fork({ timeoutMs: 50 });
+              if (pid === 0) posix._exit(isThere() ? 0 : 7);
+              const { exitCode } = posix.waitpid(pid);
+              if (exitCode === 7) fates.missing++;
+              else if (exitCode !== 0) fates.other++;
+            } catch (error) {
+              if (error.code !== 'EBUSY') throw error;
+              fates.busy++;
+            }
+          }
+          report({ ...fates, busy: 0, alive: isThere() });
+          process.exit(0);
+        `),
+    );
+    expect(reports).toEqual([{ missing: 0, busy: 0, other: 0, alive: true }]);
+  });
+});
+
+testFork('K13 short-lived threads are waited for as long as quiesceTimeout says', async () => {
+  const { reports } = await run(
+    withThreads(`
+      threads.start('burst');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const pid = fork({ timeoutMs: 20_000 });
+      if (pid === 0) posix._exit(3);
+      report(posix.waitpid(pid).exitCode);
+      process.exit(0);
+    `),
+  );
+  expect(reports).toEqual([3]);
+});
+
+describe('K7 calls that no kernel restarts after a signal', () => {
+  const CALLS = `
+    threads.startCalls();
+    const settled = async () => {
+      for (;;) {
+        const outcomes = threads.outcomes();
+        if (outcomes !== '...') return outcomes;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    // All sleep by then, and one that was woken would have said so.
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    await pause(200);
+  `;
+
+  testFork('come back after fork() as if nothing had been, in parent and child', async () => {
+    const { reports } = await run(
+      withThreads(`${CALLS}
+        const pid = fork();
+        await pause(3000);
+        threads.release();
+        report([pid === 0 ? 'child' : 'parent', await settled()]);
+        process.exit(0);
+      `),
+    );
+    // A copy has no AIO context: io_setup(2).
+    const told = reports.map(([who, outcomes]) => [
+      who,
+      who === 'parent' ? outcomes : outcomes.replace(/^io_getevents: -1, errno 22.*\n/, ''),
+    ]);
+    expect(told.sort()).toEqual([
+      ['child', ''],
+      ['parent', ''],
+    ]);
+  });
+
+  test.skipIf(!hasFork || !isRoot || process.arch !== 'x64')(
+    'those of libc also where /proc does not tell how a thread sleeps',
+    async () => {
+      const { reports } = await run(
+        withThreads(`${DROP} ${CALLS}
+          const pid = fork();
+          await pause(3000);
+          threads.release();
+          report(await settled());
+          process.exit(0);
+        `),
+      );
+      expect(reports).toHaveLength(2);
+      const LIBC =
+        /^(poll|epoll_wait|select|usleep|sem_timedwait|semtimedop|recv|recvmsg|send|sigtimedwait)\b.*/gm;
+      for (const outcomes of reports) expect(outcomes.match(LIBC)).toBeNull();
+    },
+  );
+
+  testFork('and after daemonize()', async () => {
+    const { reports } = await run(
+      withThreads(`${CALLS}
+        daemonize({ keepFds: [3] });
+        await pause(3000);
+        threads.release();
+        report(await settled());
+        process.exit(0);
+      `),
+    );
+    expect(reports).toEqual(['']);
+  });
+
+  testFork('end on time, however often the program forks meanwhile', async () => {
+    const { reports } = await run(
+      withThreads(`${CALLS}
+        // Each interrupts them all; a fresh timeout each time would never pass. That of a socket
+        // (SO_RCVTIMEO) is nothing to be shortened.
+        const SOCKETS = 'recv,recvmsg,read of a socket,send,';
+        let forks = 0;
+        for (; forks < 300 && threads.pending() !== SOCKETS; forks++) {
+          const pid = fork();
+          if (pid === 0) posix._exit(0);
+          posix.waitpid(pid);
+          await pause(50);
+        }
+        report(forks);
+        threads.release();
+        report(await settled());
+        process.exit(0);
+      `),
+    );
+    expect(reports[1]).toEqual('');
+    expect(reports[0]).toBeLessThan(300);
+  });
+});
+
+describe('K5 locks that remember their owner', () => {
+  testFork('a thread at the door of a call that it has not entered is not at rest', async () => {
+    const { reports } = await run(
+      withThreads(`
+        threads.start('door');
+        try {
+          const pid = fork({ timeoutMs: 300 });
+          if (pid === 0) posix._exit(0);
+          posix.waitpid(pid);
+          report('forked');
+        } catch (error) {
+          report([error.code, error.message]);
+        }
+        process.exit(0);
+      `),
+    );
+    // ld.so looks for a library with its lock held: the copy of such a thread could never unlock it.
+    expect(reports).toEqual([
+      ['EBUSY', expect.stringMatching(/did not come to rest in a system call: thread \d+ "door"/)],
+    ]);
+  });
+
+  test.skipIf(!hasFork || !isRoot)(
+    'and in one that has given up privileges, which may not read all of /proc',
+    async () => {
+      const { reports } = await run(
+        withThreads(`
+        threads.start('sleeper');
+        ${DROP}
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const pid = fork();
+        report([pid === 0 ? 'child' : 'parent', threads.takeLocks()]);
+        process.exit(0);
+      `),
+      );
+      expect(reports.sort()).toEqual([
+        ['child', ''],
+        ['parent', ''],
+      ]);
+    },
+  );
+
+  testFork('are the sleeping thread’s in parent, child and daemon', async () => {
+    const { reports } = await run(
+      withThreads(`
+        threads.start('sleeper');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const pid = fork();
+        if (pid === 0) {
+          report(['child', threads.takeLocks()]);
+          process.exit(0);
+        }
+        report(['parent', threads.takeLocks()]);
+        const { exitCode, signal } = posix.waitpid(pid);
+        report(['child’s end', exitCode ?? signal]);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        daemonize({ keepFds: [3] });
+        report(['daemon', threads.takeLocks()]);
+        process.exit(0);
+      `),
+    );
+    expect(reports.sort()).toEqual([
+      ['child', ''],
+      ['child’s end', 0],
+      ['daemon', ''],
+      ['parent', ''],
+    ]);
+  });
+});
