@@ -3,6 +3,7 @@
 import { constants as os } from '../builtin/os.js';
 import { type Commands, signalOf } from '../detach/commands.js';
 import { posixError } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { signalFate } from '../posix/processes.js';
 import { ProcessHandle } from './handle.js';
@@ -53,6 +54,7 @@ export function signalDaemon(
   signal: string | number,
   options: SignalOptions = {},
 ): number {
+  refuseUnknown(options, ['commands', 'force'], 'options');
   const wanted = signalOf(signal, options.commands);
   using handle = holdDaemon(target);
   if (handle !== undefined && options.force !== true) refuseDeaf(target, handle, wanted);

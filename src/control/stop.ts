@@ -3,6 +3,7 @@
 import { constants as os } from '../builtin/os.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { posixError } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { signalName } from '../posix/process.js';
 import { Family, type Relative } from './family.js';
 import { ProcessHandle } from './handle.js';
@@ -55,6 +56,7 @@ export interface LeftProcess {
  * user may not signal it, or that; as {@link findDaemon} does
  */
 export async function stopDaemon(target: Target, options: StopOptions = {}): Promise<Stopped> {
+  refuseUnknown(options, ['schedule', 'signal', 'onSignal'], 'options');
   const { schedule = DEFAULT_SCHEDULE } = options;
   const steps = typeof schedule === 'string' ? parseSchedule(schedule) : schedule;
   using handle = holdDaemon(target);

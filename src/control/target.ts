@@ -1,10 +1,12 @@
 // Which daemon is meant, and how it is.
 
 import { constants as os } from '../builtin/os.js';
-import { join, resolve } from '../builtin/path.js';
+import { join } from '../builtin/path.js';
+import { absolutePath } from '../image/directory.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import type { Identity } from '../pidfile/process.js';
 import { invalidType, posixError, sentenceOf, text } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { stateFolder } from './folders.js';
 import { readRecord } from './record.js';
 
@@ -36,7 +38,8 @@ export function pidfileOf(target: Target): string {
   if (typeof target !== 'object' || target === null) {
     throw invalidType('target', '{ pidfile } or { name }', target);
   }
-  if ('pidfile' in target) return resolve(text(target.pidfile, 'target.pidfile'));
+  refuseUnknown(target, ['pidfile', 'name'], 'target');
+  if ('pidfile' in target) return absolutePath(text(target.pidfile, 'target.pidfile'));
   return readRecord(target.name)?.pidfile ?? join(stateFolder(), `${target.name}.pid`);
 }
 

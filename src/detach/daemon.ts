@@ -4,6 +4,7 @@ import { fstatSync } from '../builtin/fs.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { bindMethods } from '../posix/bind.js';
 import { errorText, integer, isError, outOfRange } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import type { Commands } from './commands.js';
 import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
@@ -125,6 +126,7 @@ export class Daemon implements Disposable {
    * @see execve(2)
    */
   exec(path: string, argv: readonly string[], options: ExecOptions = {}): never {
+    refuseUnknown(options, ['env', 'settle', 'say'], 'options');
     const { settle = SETTLE_MS, say = '', env = process.env } = options;
     integer(settle, 'options.settle', 0);
     this.readiness?.becomes(settle, say, logOf(this.#stdio));

@@ -3,6 +3,7 @@
 import { accessSync, constants, statSync, writeSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { join } from '../builtin/path.js';
+import { moveTo } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
 import { workingDirectory } from '../image/image.js';
 import { openDescriptors } from '../image/inherited.js';
@@ -199,7 +200,8 @@ function confineOrExit(confinement: ConfinementRequest, plan: Plan, files: Files
 /** What can fail for reasons of the user's, before anything has changed. */
 function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Files {
   // First: a start that comes second must not touch the log.
-  const pidfile = plan.pidfile && Pidfile.acquire(plan.pidfile.file, plan.pidfile);
+  const { file, ...options } = plan.pidfile ?? {};
+  const pidfile = file === undefined ? undefined : Pidfile.acquire(file, options);
   try {
     const owner = { uid: confinement?.uid ?? undefined, gid: confinement?.gid ?? undefined };
     const redirection = Redirection.open(plan.stdio, plan.umask ?? process.umask(), owner);
@@ -265,7 +267,11 @@ function setUp(plan: Plan, redirection: Redirection): ReadonlySet<number> {
 
 function moveIn(plan: Plan): void {
   if (plan.umask !== undefined) process.umask(plan.umask);
-  if (plan.cwd !== undefined) process.chdir(plan.cwd);
+  if (plan.cwd !== undefined) {
+    // Where the program was started is outside of the new root, and of no use in it.
+    if (plan.chroot === undefined) moveTo(plan.cwd);
+    else process.chdir(plan.cwd);
+  }
   if (plan.keepEnv !== undefined) {
     for (const name of Object.keys(process.env)) {
       if (!plan.keepEnv.has(name)) delete process.env[name];

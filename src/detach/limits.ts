@@ -1,6 +1,7 @@
 // What the daemon may use: the options for that.
 
 import { integer, invalidType, outOfRange } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { type LimitValue, limitNumber, resourceNumber } from '../posix/limits.js';
 
 /** One limit: the same for soft and hard, or each. What is left out stays as it is. */
@@ -64,6 +65,7 @@ function limit(name: string, value: LimitOption): LimitPlan {
   if (typeof value !== 'object' || value === null) {
     throw invalidType(argument, "a number, 'infinity' or { soft, hard }", value);
   }
+  refuseUnknown(value, ['soft', 'hard'], argument);
   const { soft, hard } = value;
   const plan = {
     name,

@@ -4,6 +4,7 @@ import { constants as os } from '../builtin/os.js';
 import { resolve } from '../builtin/path.js';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, posixError, text } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { COMMANDS, type Commands } from './commands.js';
@@ -163,17 +164,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
  * @throws ENOTSUP if it is to detach what the command has detached; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
  */
 export function plan(options: DaemonizeOptions, surroundings: Surroundings): Plan {
-  if (typeof options !== 'object' || options === null) {
-    throw invalidType('options', 'of type object', options);
-  }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(KNOWN, name)) {
-      throw Object.assign(
-        new TypeError(`Unknown option "${name}". Known are: ${Object.keys(KNOWN).join(', ')}`),
-        { code: 'ERR_INVALID_ARG_VALUE' },
-      );
-    }
-  }
+  refuseUnknown(options, Object.keys(KNOWN), 'options');
   const detach = oneOf(options.detach, 'detach', ['auto', 'always', 'never']);
   if (detach === 'always' && surroundings.started) {
     const why =
@@ -196,8 +187,8 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
     umask: umask === 'keep' ? undefined : integer(umask ?? 0o027, 'options.umask', 0, 0o777),
     stdio: [
       target(options.stdin ?? usual, 'options.stdin', surroundings.cwd),
-      target(options.stdout ?? output, 'options.stdout', surroundings.cwd),
-      target(options.stderr ?? output, 'options.stderr', surroundings.cwd),
+      target(options.stdout ?? output, nameOf('stdout', options), surroundings.cwd),
+      target(options.stderr ?? output, nameOf('stderr', options), surroundings.cwd),
     ],
     pidfile: pidfile(options.pidfile, surroundings.cwd),
     commands:
@@ -255,6 +246,7 @@ function target(value: StdioTarget, name: string, cwd: string): Target {
       value,
     );
   }
+  refuseUnknown(value, ['file', 'mode', 'append'], name);
   const { append = true, mode } = value;
   if (typeof append !== 'boolean') throw invalidType(`${name}.append`, 'of type boolean', append);
   return {
@@ -263,6 +255,11 @@ function target(value: StdioTarget, name: string, cwd: string): Target {
     mode: mode === undefined ? undefined : integer(mode, `${name}.mode`, 0, 0o7777),
     append,
   };
+}
+
+/** What was given for a stream of output. */
+function nameOf(stream: 'stdout' | 'stderr', options: DaemonizeOptions): string {
+  return `options.${options[stream] === undefined && options.log !== undefined ? 'log' : stream}`;
 }
 
 function file(path: string, name: string, cwd: string): string {
@@ -280,6 +277,7 @@ function pidfile(value: DaemonizeOptions['pidfile'], cwd: string): Plan['pidfile
   if (typeof value !== 'object' || value === null) {
     throw invalidType('options.pidfile', 'a path or { file, mode }', value);
   }
+  refuseUnknown(value, ['file', 'mode'], 'options.pidfile');
   return { ...value, file: file(value.file, 'options.pidfile.file', cwd) };
 }
 

@@ -1,5 +1,6 @@
 // How to run this program again, from its start.
 
+import { readFileSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { posixError } from '../posix/errors.js';
 import { shared } from '../posix/shared.js';
@@ -46,23 +47,52 @@ export function sameImage(call: 'daemonize' | 'supervise'): Image {
 }
 
 function words(call: string): string[] {
+  refuseUnreadableArguments(call);
   const { _eval: code } = process as { _eval?: string };
   // A single executable application holds its script; argv[1] is its own path once more.
   if (isSingleExecutable()) return argv.slice(2);
   if (code !== undefined) {
     const given = execArgv.some((option) => option === code || option.endsWith(`=${code}`));
-    if (!given) throw unrepeatable(call, 'its text came from standard input, which has been read');
+    if (!given)
+      throw unrepeatable(
+        call,
+        'its text came from standard input, which has been read. Put it into a file',
+      );
     return [...execArgv, '--', ...argv.slice(1)];
   }
-  if (argv[1] === undefined) throw unrepeatable(call, 'there is no script: Node reads commands');
+  if (argv[1] === undefined)
+    throw unrepeatable(call, 'there is no script: Node reads commands. Put them into a file');
   return [...execArgv, ...argv.slice(1)];
 }
 
 const isEvaluated = (): boolean => (process as { _eval?: string })._eval !== undefined;
 
 function isSingleExecutable(): boolean {
-  // Asked only then: to load the module takes longer than the rest of this.
-  return argv[1] === process.execPath && process.getBuiltinModule('node:sea')?.isSea() === true;
+  // Asked only then: to load the module takes longer than the rest of this. It has its own name twice,
+  // as it was called or as a path, by the version of Node.
+  const named = argv[1] === argv0 || argv[1] === process.execPath;
+  return named && process.getBuiltinModule('node:sea')?.isSea() === true;
+}
+
+/**
+ * Node has put U+FFFD where bytes of an argument are no UTF-8: the new image would be given another
+ * argument, silently.
+ */
+function refuseUnreadableArguments(call: string): void {
+  const index = argv.findIndex((word) => word.includes('\ufffd'));
+  if (index < 0 || isCommandLineText()) return;
+  throw unrepeatable(call, `argument ${index} is not valid UTF-8, and cannot be passed on`);
+}
+
+/** Whether all of the command line is UTF-8, with such a character of the user's own in it. */
+function isCommandLineText(): boolean {
+  try {
+    const bytes = readFileSync('/proc/self/cmdline');
+    return Buffer.from(bytes.toString('utf8')).equals(bytes);
+  } catch {
+    // No /proc: it cannot be known.
+    return false;
+  }
 }
 
 function unrepeatable(call: string, reason: string): Error {
@@ -70,6 +100,6 @@ function unrepeatable(call: string, reason: string): Error {
     -os.errno.ENOTSUP,
     call,
     undefined,
-    `the exec engine cannot run this program again: ${reason}. Put it into a file`,
+    `the exec engine cannot run this program again: ${reason}`,
   );
 }

@@ -8,6 +8,7 @@ import type { Server as HttpServer, ServerResponse } from 'node:http';
 import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { integer, invalidType } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 
 /** Options of {@link drain}. Times are in ms. */
 export interface DrainOptions {
@@ -59,9 +60,7 @@ export function drain(server: Server, options: DrainOptions = {}): Promise<Drain
   if (!(server instanceof net.Server)) {
     throw invalidType('server', 'a server of node:http, https, http2, net or tls', server);
   }
-  if (typeof options !== 'object' || options === null) {
-    throw invalidType('options', 'of type object', options);
-  }
+  refuseUnknown(options, ['timeout', 'idleTimeout'], 'options');
   const timeout = integer(options.timeout ?? 9000, 'options.timeout', 0, LONGEST);
   const idleTimeout = Math.min(
     timeout,

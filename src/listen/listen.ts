@@ -1,10 +1,11 @@
 // listen(): a listening socket that is there before the program serves, and while it is replaced.
 
-import { resolve } from '../builtin/path.js';
+import { absolutePath } from '../image/directory.js';
 import { takeListener } from '../image/handoff.js';
 import { bindMethods } from '../posix/bind.js';
 import { close } from '../posix/descriptor.js';
-import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { integer, outOfRange, text } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { shared } from '../posix/shared.js';
 import {
   AF_INET,
@@ -49,6 +50,9 @@ export interface UnixOptions extends CommonOptions {
   /** Permission bits. Default 0o666 less the umask. */
   mode?: number;
 }
+
+const TCP_NAMES = ['port', 'host', 'ipv6Only', 'reusePort', 'backlog'];
+const UNIX_NAMES = ['path', 'mode', 'backlog'];
 
 /** Where a listener can be reached, in the shape that `server.address()` has. */
 export type ListenAddress =
@@ -119,9 +123,7 @@ export function listen(name: string, options: ListenOptions): Listener {
       code: 'ERR_INVALID_ARG_VALUE',
     });
   }
-  if (typeof options !== 'object' || options === null) {
-    throw invalidType('options', 'of type object', options);
-  }
+  refuseUnknown(options, 'path' in (options ?? {}) ? UNIX_NAMES : TCP_NAMES, 'options');
   const backlog = integer(options.backlog ?? 511, 'options.backlog', 1);
   const inherited = takeListener(name);
   const bound =
@@ -174,7 +176,7 @@ function bindAddress(
 function bindPath(options: UnixOptions, backlog: number, inherited?: number): UnixSocket {
   if (text(options.path, 'options.path') === '') throw outOfRange('options.path', 'a path', "''");
   const mode = integer(options.mode ?? 0o666 & ~process.umask(), 'options.mode', 0, 0o777);
-  return new UnixSocket(resolve(options.path), mode, backlog, inherited);
+  return new UnixSocket(absolutePath(options.path), mode, backlog, inherited);
 }
 
 function describe(address: SocketAddress): ListenAddress {

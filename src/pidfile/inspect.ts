@@ -4,7 +4,7 @@
 import type { BigIntStats } from 'node:fs';
 import { closeSync, constants, fstatSync, readSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
-import { resolve } from '../builtin/path.js';
+import { absolutePath } from '../image/directory.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError, text } from '../posix/errors.js';
 import { LOCK_SH, tryFlock } from '../posix/lock.js';
@@ -27,7 +27,7 @@ export type PidfileState =
  * @throws EACCES if the file cannot be read; ELOOP for a symbolic link; EINVAL for what is no file
  */
 export function inspect(path: string): PidfileState {
-  const file = resolve(text(path, 'path'));
+  const file = absolutePath(text(path, 'path'));
   let fd: number;
   try {
     fd = open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC);

@@ -10,10 +10,11 @@ import {
   writeSync,
 } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
-import { resolve } from '../builtin/path.js';
+import { absolutePath } from '../image/directory.js';
 import { bindMethods } from '../posix/bind.js';
 import { O_CLOEXEC, open, setCloseOnExec } from '../posix/descriptor.js';
 import { descriptor, integer, outOfRange, posixError, text, whileTrying } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { flock, LOCK_EX, LOCK_UN, letLockStay, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
 import { holdsFlock, leadsTo, recordHolder, releaseRecordLock, takeRecordLock } from './holder.js';
@@ -72,7 +73,8 @@ export class Pidfile implements Disposable {
    * @see flock(2), pidfile(3) of FreeBSD
    */
   static acquire(path: string, options: PidfileOptions = {}): Pidfile {
-    const file = resolve(text(path, 'path'));
+    const file = absolutePath(text(path, 'path'));
+    refuseUnknown(options, ['mode'], 'options');
     const mode = integer(options.mode ?? 0o644, 'options.mode', 0, 0o777);
     if ((mode & 0o002) !== 0) {
       throw outOfRange('options.mode', 'without write permission for everybody (0o002)', mode);
@@ -105,7 +107,7 @@ export class Pidfile implements Disposable {
     path: string,
     { created = false, reachable = true }: { created?: boolean; reachable?: boolean } = {},
   ): Pidfile {
-    const file = resolve(text(path, 'path'));
+    const file = absolutePath(text(path, 'path'));
     setCloseOnExec(descriptor(fd), true);
     if (reachable && !leadsTo(file, fd)) {
       const why = `the pidfile ${file} is not the one that is locked: it was removed or replaced`;

@@ -2,6 +2,7 @@
 // pthread_atfork(3) for JavaScript.
 
 import { invalidType } from './errors.js';
+import { refuseUnknown } from './known.js';
 import { shared } from './shared.js';
 
 /** How the process came to be in which a hook runs. */
@@ -43,15 +44,8 @@ const registered = shared('onFork', () => new Set<ForkHooks>());
  * @see pthread_atfork(3)
  */
 export function onFork(hooks: ForkHooks): Disposable {
-  if (typeof hooks !== 'object' || hooks === null) {
-    throw invalidType('hooks', '{ child, parent }', hooks);
-  }
+  refuseUnknown(hooks, ['child', 'parent'], 'hooks');
   for (const [name, hook] of Object.entries(hooks)) {
-    if (name !== 'child' && name !== 'parent') {
-      throw Object.assign(new TypeError(`Unknown hook "${name}". Known are: child, parent`), {
-        code: 'ERR_INVALID_ARG_VALUE',
-      });
-    }
     if (hook !== undefined && typeof hook !== 'function') {
       throw invalidType(`hooks.${name}`, 'of type function', hook);
     }

@@ -5,6 +5,7 @@ import { constants } from '../builtin/os.js';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { errorText, integer, outOfRange, posixError } from './errors.js';
 import { runChildHooks, runParentHooks } from './fork-hooks.js';
+import { refuseUnknown } from './known.js';
 import { type RecordLockPolicy, recordLockPolicy, refuseRecordLocks } from './lock.js';
 import { tellWorkers } from './workers.js';
 
@@ -45,6 +46,7 @@ const PARENTS: readonly string[] = ['running', 'frozen', 'alone'];
  * @see fork(2)
  */
 export function fork(options: ForkOptions = {}): number {
+  refuseUnknown(options, ['parent', 'timeoutMs', 'recordLocks'], 'options');
   const pid = forkProcess(options);
   if (pid === 0) prepareChild();
   else if (options.parent !== 'frozen') runParentHooks({ pid });

@@ -3,6 +3,7 @@
 import { constants } from '../builtin/os.js';
 import { addon } from './addon.js';
 import { check, integer, invalidType, outOfRange, posixError, text } from './errors.js';
+import { refuseUnknown } from './known.js';
 
 /** waitpid(2) options. */
 export const WNOHANG = 1;
@@ -167,6 +168,7 @@ export function kill(
   options: KillOptions = {},
 ): void {
   integer(pid, 'pid');
+  refuseUnknown(options, ['dangerous'], 'options');
   if (pid >= -1 && pid <= 1 && options.dangerous !== true) {
     throw outOfRange('pid', 'none of -1, 0 and 1 unless { dangerous: true } is given', pid);
   }

@@ -2,6 +2,7 @@
 
 import { resolve } from '../builtin/path.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
+import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
@@ -162,7 +163,7 @@ const LONGEST = 2 ** 31 - 1;
  * no program
  */
 export function plan(options: SuperviseOptions, surroundings: Surroundings): Plan {
-  refuseUnknown(options, KNOWN, 'options');
+  refuseUnknown(options, Object.keys(KNOWN), 'options');
   const count = (name: keyof SuperviseOptions, fallback: number, most = LONGEST) =>
     integer(options[name] ?? fallback, `options.${name}`, 0, most);
   const manualReady =
@@ -207,19 +208,6 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
   };
 }
 
-function refuseUnknown(options: object, known: object, name: string): void {
-  if (typeof options !== 'object' || options === null) {
-    throw invalidType(name, 'of type object', options);
-  }
-  for (const key of Object.keys(options)) {
-    if (Object.hasOwn(known, key)) continue;
-    const names = Object.keys(known).join(', ');
-    throw Object.assign(new TypeError(`Unknown option "${key}" in ${name}. Known are: ${names}`), {
-      code: 'ERR_INVALID_ARG_VALUE',
-    });
-  }
-}
-
 /** One of the given words; the first is the default. */
 function oneOf<T extends string>(value: T | undefined, name: string, words: readonly T[]): T {
   if (value === undefined) return words[0]!;
@@ -235,7 +223,7 @@ function fraction(value: unknown, name: string): number {
 }
 
 function backoffOf(options: Backoff): Limits['backoff'] {
-  refuseUnknown(options, KNOWN_BACKOFF, 'options.backoff');
+  refuseUnknown(options, Object.keys(KNOWN_BACKOFF), 'options.backoff');
   const { factor = 2 } = options;
   if (typeof factor !== 'number')
     throw invalidType('options.backoff.factor', 'of type number', factor);
@@ -258,7 +246,7 @@ function watchdogOf(value: NonNullable<SuperviseOptions['watchdog']>): {
   if (typeof value === 'number') {
     return { timeout: integer(value, 'options.watchdog', 0, LONGEST), automatic: true };
   }
-  refuseUnknown(value, { timeout: true, ping: true }, 'options.watchdog');
+  refuseUnknown(value, ['timeout', 'ping'], 'options.watchdog');
   const timeout = integer(value.timeout, 'options.watchdog.timeout', 0, LONGEST);
   const ping = oneOf(value.ping, 'watchdog.ping', ['automatic', 'manual']);
   return { timeout, automatic: ping === 'automatic' };

@@ -5,6 +5,7 @@ import { CONTROL_VARIABLE } from '../control/folders.js';
 import { Redirection } from '../detach/redirect.js';
 import { replaceStreams } from '../detach/streams.js';
 import { thisProcess } from '../detach/this-process.js';
+import { startDirectory } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
 import { sameImage } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
@@ -77,7 +78,7 @@ function resumeInNewImage(
 
 function check(options: SuperviseOptions, { awaited }: Superior): Plan {
   return planFor(options, {
-    cwd: process.cwd(),
+    cwd: startDirectory(),
     path: process.env.PATH ?? '',
     control: process.env[CONTROL_VARIABLE] ?? '',
     awaited,

@@ -72,7 +72,7 @@ describe('bad input', () => {
     const log = join(folder, 'log');
     const error = await refusal(failing(`daemonize({ log: ${literal(log)}, colour: 'red' })`));
     expect(error.code).toBe(value);
-    expect(error.message).toMatch(/Unknown option "colour"\. Known are: cwd, umask, /);
+    expect(error.message).toMatch(/Unknown option "colour" in options\. Known are: cwd, umask, /);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -88,11 +88,11 @@ describe('bad input', () => {
     ['{ stdin: true }', type, 'options.stdin'],
     ['{ stdout: -1 }', range, 'options.stdout'],
     ['{ stderr: 1.5 }', range, 'options.stderr'],
-    [`{ log: '' }`, value, 'options.stdout'],
-    ['{ log: {} }', type, 'options.stdout.file'],
-    [`{ log: { file: '/tmp/x', mode: '600' } }`, type, 'options.stdout.mode'],
-    [`{ log: { file: '/tmp/x', mode: 0o10000 } }`, range, 'options.stdout.mode'],
-    [`{ log: { file: '/tmp/x', append: 'yes' } }`, type, 'options.stdout.append'],
+    [`{ log: '' }`, value, 'options.log'],
+    ['{ log: {} }', type, 'options.log.file'],
+    [`{ log: { file: '/tmp/x', mode: '600' } }`, type, 'options.log.mode'],
+    [`{ log: { file: '/tmp/x', mode: 0o10000 } }`, range, 'options.log.mode'],
+    [`{ log: { file: '/tmp/x', append: 'yes' } }`, type, 'options.log.append'],
     ['{ keepFds: 3 }', type, 'options.keepFds'],
     ['{ keepFds: [3, -1] }', range, 'options.keepFds[1]'],
     [`{ keepFds: ['3'] }`, type, 'options.keepFds[0]'],

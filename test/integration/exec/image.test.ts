@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../support/folder.js';
-import { node, root } from '../../support/node.js';
+import { node, nodeMajor, root } from '../../support/node.js';
 import { execute, launch, run } from '../../support/program.js';
 
 const env = { DOUBLEFORK_ENGINE: 'exec' };
@@ -29,6 +29,41 @@ function project(): string {
 }
 
 describe('image', () => {
+  test('an argument that is no UTF-8 is refused: Node has only a stand-in for it', async () => {
+    const folder = project();
+    const start = (word: string) =>
+      launch('bash', ['-c', `exec "$0" app.js x ${word}`, node], { cwd: folder }).ended;
+    const refused = await start(`$'\\xff'`);
+    expect(refused).toMatchObject({ code: 1, reports: [] });
+    expect(refused.stderr).toContain('argument 3 is not valid UTF-8, and cannot be passed on');
+    // That character itself is a character like others.
+    const [{ argv }] = (await start(`$'\\xef\\xbf\\xbd'`)).reports;
+    expect(argv.slice(2)).toEqual(['x', '\ufffd']);
+  });
+
+  /** Since Node 25.5 it makes them itself. */
+  test.skipIf(nodeMajor < 26)(
+    'a single executable application gets its arguments once',
+    async () => {
+      const folder = project();
+      const [config, main, output] = ['sea.json', 'main.cjs', 'app'].map((name) =>
+        join(folder, name),
+      );
+      writeFileSync(
+        main!,
+        `const { daemonize } = require('node:module').createRequire(${JSON.stringify(main)})('doublefork');
+       daemonize({ engine: 'exec', keepFds: [3] });
+       require('node:fs').writeSync(3, JSON.stringify(process.argv) + '\\n');`,
+      );
+      writeFileSync(config!, JSON.stringify({ main, output, disableExperimentalSEAWarning: true }));
+      await execute(node, ['--build-sea', config!]);
+      for (const command of ['./app', output!]) {
+        const { code, reports } = await execute(command, ['a', '--b'], { cwd: folder });
+        expect({ code, reports }).toEqual({ code: 0, reports: [[output, command, 'a', '--b']] });
+      }
+    },
+  );
+
   test('the options of node, the script and its arguments are those of the launcher', async () => {
     const folder = project();
     const flags = ['--jitless', '--no-warnings', '--max-old-space-size=300'];
