@@ -17,6 +17,7 @@ import { daemonize } from '../detach/daemonize.js';
 import { type Executable, execInto } from '../detach/exec-into.js';
 import type { LimitOption } from '../detach/limits.js';
 import type { DaemonizeOptions } from '../detach/options.js';
+import { FOREGROUND_VARIABLE } from '../detach/test-runner.js';
 import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
@@ -96,6 +97,8 @@ export async function startApp(
   makeFolder(stateFolder());
   if (app.log === undefined) makeFolder(dirname(start.log));
   refuseSecond(app.name);
+  // The program's, which has it from `env`, not the command's.
+  delete process.env[FOREGROUND_VARIABLE];
   const daemon = detach(app.name, {
     detach: 'always',
     ready: 'manual',

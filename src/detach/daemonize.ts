@@ -25,6 +25,7 @@ import { Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
 import { replaceStreams } from './streams.js';
+import { refuseTestRunner } from './test-runner.js';
 import { thisProcess } from './this-process.js';
 
 /**
@@ -40,7 +41,8 @@ import { thisProcess } from './this-process.js';
  * pidfile; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and
  * ERR_OUT_OF_RANGE for wrong options; the error of open(2) for a log, of stat(2) for `cwd`; EBUSY if
  * child processes are running or a thread does not come to rest; ENOTSUP, EAGAIN, ENOMEM if the fork
- * cannot be made; ERR_NOT_MAIN_THREAD from a Worker; ERR_ALREADY_DAEMON on a second call.
+ * cannot be made; ERR_NOT_MAIN_THREAD from a Worker; ERR_ALREADY_DAEMON on a second call; ERR_IN_TEST_RUNNER where a test
+ * runner runs its tests in this process.
  * @see daemon(7)
  */
 export function daemonize(options: DaemonizeOptions = {}): Daemon {
@@ -79,6 +81,10 @@ function detach(options: DaemonizeOptions): Daemon {
 }
 
 function inBackground(plan: Plan): Daemon {
+  refuseTestRunner(
+    'daemonize',
+    'Start the program in a process of its own, or set DOUBLEFORK_FOREGROUND=1',
+  );
   // The launcher, whose they are, is about to exit.
   refuseChildren('daemonize');
   const launcher = process.pid;

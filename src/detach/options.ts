@@ -10,6 +10,7 @@ import { signalName, signalNumber } from '../posix/process.js';
 import { COMMANDS, type Commands } from './commands.js';
 import { type IdentityOptions, type IdentityPlan, identityPlan } from './identity.js';
 import { type LimitOptions, type LimitsPlan, limitsPlan } from './limits.js';
+import { FOREGROUND_VARIABLE } from './test-runner.js';
 
 /** A file to write to (or, for stdin, to read from). */
 export interface FileTarget {
@@ -72,7 +73,8 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   /**
    * `'always'` leaves the terminal, `'never'` stays in the foreground, `'auto'` (default) stays if a
    * service manager has started this process: NOTIFY_SOCKET is set, SYSTEMD_EXEC_PID is its id, or
-   * its id is 1; or `doublefork start` has. A unit with `Type=forking` wants `'always'`.
+   * its id is 1; or `doublefork start` has. A unit with `Type=forking` wants `'always'`. With
+   * `DOUBLEFORK_FOREGROUND=1` in the environment it stays in any case, for debuggers and tests.
    */
   detach?: 'auto' | 'always' | 'never';
   /**
@@ -166,12 +168,14 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
 export function plan(options: DaemonizeOptions, surroundings: Surroundings): Plan {
   refuseUnknown(options, Object.keys(KNOWN), 'options');
   const detach = oneOf(options.detach, 'detach', ['auto', 'always', 'never']);
-  if (detach === 'always' && surroundings.started) {
+  const stays = surroundings.env[FOREGROUND_VARIABLE] === '1';
+  if (detach === 'always' && surroundings.started && !stays) {
     const why =
       "daemonize() was told to leave the terminal (detach: 'always'), but doublefork start has done so, and would lose sight of the daemon; leave the option out";
     throw posixError(-os.errno.ENOTSUP, 'daemonize', undefined, why);
   }
-  const detached = detach === 'always' || (detach === 'auto' && !isSupervised(surroundings));
+  const leaves = detach === 'always' || (detach === 'auto' && !isSupervised(surroundings));
+  const detached = leaves && !stays;
   const usual: StdioTarget = detached ? 'null' : 'keep';
   const output = options.log ?? usual;
   const { umask } = options;

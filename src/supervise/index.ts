@@ -1,6 +1,7 @@
 // The face of supervise(): what is behind it takes milliseconds to load, and most programs only
 // daemonize.
 
+import { refuseTestRunner } from '../detach/test-runner.js';
 import { requirePart } from '../posix/parts.js';
 import type { SuperviseOptions } from './options.js';
 import type { Worker } from './worker.js';
@@ -17,8 +18,10 @@ import type { Worker } from './worker.js';
  * @throws with nothing changed: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and ERR_OUT_OF_RANGE for
  * wrong options; EADDRINUSE and others for the control socket; the error of open(2) for the log;
  * EBUSY if child processes are running or a thread does not come to rest; ENOTSUP where the engine
- * asked for cannot work; ERR_NOT_MAIN_THREAD from a Worker
+ * asked for cannot work; ERR_NOT_MAIN_THREAD from a Worker; ERR_IN_TEST_RUNNER where a test runner runs
+ * its tests in this process
  */
 export function supervise(options: SuperviseOptions = {}): Worker {
+  refuseTestRunner('supervise', 'Start the program in a process of its own');
   return requirePart<typeof import('./supervise.js')>('supervise.js').supervise(options);
 }

@@ -50,6 +50,8 @@ async function observeInto(output: string, name: string, mode?: string): Promise
     stdio: ['ignore', ...fds, 'pipe'],
     env: {
       ...process.env,
+      // Some of the programs are tests of node:test, which they run themselves.
+      DOUBLEFORK_FOREGROUND: '0',
       ...(mode && {
         DIFFERENTIAL_MODE: mode,
         DIFFERENTIAL_STDOUT: stdout,

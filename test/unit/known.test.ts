@@ -14,7 +14,7 @@ import {
   supervise,
 } from 'doublefork';
 import { kill } from 'doublefork/posix';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 /** Before a wrong name is refused nothing may happen: these would do it here. */
 const calls: [string, () => unknown, string][] = [
@@ -53,6 +53,9 @@ const calls: [string, () => unknown, string][] = [
   ['a target', () => findDaemon({ pidfle: 'x' } as never), 'mean "pidfile"'],
   ['kill()', () => kill(process.pid, 0, { dangrous: true } as never), 'mean "dangerous"'],
 ];
+
+// This is a test runner, and the options are looked at all the same.
+vi.stubEnv('DOUBLEFORK_FOREGROUND', '0');
 
 test.each(calls)('%s', async (_, call, sentence) => {
   const error = await Promise.resolve()
