@@ -64,7 +64,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
   Freeze freeze;
   if (!freeze.Stop(request.timeout_ms, reason)) return -1;
 
-  KernelObjects objects(request.main_loop);
+  KernelObjects objects(request.main_loop, true);
   HiddenHeap heap;
   // fork() either gives two working processes or an error.
   Pipe report;

@@ -84,15 +84,13 @@ class Stacks {
 };
 
 // What processes in one memory share although each has it in /proc: a refusal must put it back.
+// (Whether it may be dumped is the memory's, too, but changes with the user alone, who gets a
+// copy.)
 class SharedState {
  public:
-  SharedState()
-      : dumpable_(arch::Syscall(SYS_prctl, PR_GET_DUMPABLE)),
-        length_(proc::ReadFile(kPath, oom_score_adj_, sizeof oom_score_adj_)) {}
+  SharedState() : length_(proc::ReadFile(kPath, oom_score_adj_, sizeof oom_score_adj_)) {}
 
   void Restore() const {
-    // First: while this is 0 the file is root's. A change of user makes it so.
-    if (dumpable_ == 1) arch::Syscall(SYS_prctl, PR_SET_DUMPABLE, 1);
     char now[sizeof oom_score_adj_];
     const long length = proc::ReadFile(kPath, now, sizeof now);
     if (length_ <= 0 || (length == length_ && memcmp(now, oom_score_adj_, length) == 0)) return;
@@ -102,7 +100,6 @@ class SharedState {
 
  private:
   static constexpr const char* kPath = "/proc/self/oom_score_adj";
-  const long dumpable_;
   char oom_score_adj_[16] = {};
   const long length_;
 };
@@ -110,7 +107,7 @@ class SharedState {
 class Move {
  public:
   Move(Freeze& freeze, const MoveRequest& request, Reason& reason)
-      : freeze_(freeze), request_(request), reason_(reason), objects_(request.main_loop) {
+      : freeze_(freeze), request_(request), reason_(reason), objects_(request.main_loop, false) {
     arch::Syscall(SYS_get_robust_list, 0, reinterpret_cast<long>(&robust_list_),
                   reinterpret_cast<long>(&robust_list_size_));
     arch::Syscall(SYS_sigaltstack, 0, reinterpret_cast<long>(&signal_stack_));
@@ -286,8 +283,9 @@ int Move::Run() {
   makecontext(&launcher, Launch, 0);
   swapcontext(&home_, &launcher);
   if (refused_) return -1;
-  stacks_.Keep();
   StartDaemon();
+  // Not before: a daemon that refuses writes to the memory of its launcher, which gives them back.
+  stacks_.Keep();
   return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "base/pipe.h"
+#include "base/quiet.h"
 #include "fork/arch.h"
 #include "fork/proc.h"
 
@@ -19,6 +21,21 @@ constexpr const char* kNoMemory = "no memory for the list of descriptors";
 int OpenFlags(const char* line) {
   const char* number = line + sizeof "flags:" - 1;
   return static_cast<int>(proc::ReadNumber(number, 8));
+}
+
+constexpr char kUnlocked = 42;  // libuv's own choice
+
+// Whether that byte is what a pipe holds. tee(2) leaves it there.
+bool HoldsUnlocked(int reader) {
+  int bytes = 0;
+  arch::Syscall(SYS_ioctl, reader, FIONREAD, reinterpret_cast<long>(&bytes));
+  if (bytes != 1) return false;
+  const Pipe copy;
+  char byte = 0;
+  if (arch::Syscall(SYS_tee, reader, copy.writer(), 1, SPLICE_F_NONBLOCK) == 1) {
+    quiet::Read(copy.reader(), &byte, 1);
+  }
+  return byte == kUnlocked;
 }
 
 // Puts a new description under the number of the old one.
@@ -50,11 +67,24 @@ bool KernelObjects::ReadDescriptor(int folder, int fd, Reason& reason) {
   if (proc::StartsWith(link, "anon_inode:[eventfd]")) return ReadEventFd(fd, reason);
   if (proc::StartsWith(link, "anon_inode:[eventpoll]")) return ReadEpoll(fd, reason);
   if (proc::StartsWith(link, "anon_inode:[io_uring]")) return rings_.Note(fd, reason);
+  if (parent_runs_ && IsForeignInotify(fd, link)) {
+    return reason.Set(
+        EBUSY,
+        "files are watched by another loop than the main one: fs.watch() in a Worker, or "
+        "an addon; each change would be told to only one of the two processes");
+  }
   if (proc::StartsWith(link, "pipe:[")) {
     const char* inode = link + sizeof "pipe:[" - 1;
     return ReadPipe(fd, proc::ReadNumber(inode, 10), reason);
   }
   return true;
+}
+
+// inotify(7) tells an event to whoever reads first, and does not tell what it watches, by which it
+// could be made anew. uv_loop_fork() knows for the main loop's.
+bool KernelObjects::IsForeignInotify(int fd, const char* link) const {
+  return proc::StartsWith(link, "anon_inode:inotify") && fd != main_loop_->inotify_fd &&
+         (arch::Syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC) != 0;
 }
 
 bool KernelObjects::ReadPipe(int fd, uint64_t inode, Reason& reason) {
@@ -83,6 +113,7 @@ bool KernelObjects::ReadEventFd(int fd, Reason& reason) {
 }
 
 bool KernelObjects::ReadEpoll(int fd, Reason& reason) {
+  if (fd < first_epoll_) first_epoll_ = fd;
   if (fd == uv_backend_fd(main_loop_)) return true;  // uv_loop_fork() renews that one.
   proc::Lines info(proc::Text<64>("/proc/self/fdinfo/", fd).get());
   Epoll epoll = {fd, 0};
@@ -114,15 +145,15 @@ const KernelObjects::PipeEnd* KernelObjects::OtherEnd(const PipeEnd& reader) {
 }
 
 // libuv serialises its signal bookkeeping with a pipe that holds one byte: whoever reads it has the
-// lock. Its descriptors are static variables of libuv, but it is made when the first loop is,
-// before any code of the program's: the lowest pipe of that shape is it.
+// lock. Its descriptors are static variables of libuv, but it is made with the first loop, before
+// any code of the program's, right after that loop's epoll. So it is the first pipe of that shape
+// behind the first epoll, the numbers being given out from below; what is below that was open
+// before, such as the pipe of a make(1) that hands out its jobs, with one byte in it, too.
 bool KernelObjects::FindSignalLock(Reason& reason) {
   for (const PipeEnd& reader : pipe_ends_) {
-    if (reader.writable || !reader.blocking) continue;
+    if (reader.writable || !reader.blocking || reader.fd < first_epoll_) continue;
     const PipeEnd* const writer = OtherEnd(reader);
-    int bytes = 0;
-    arch::Syscall(SYS_ioctl, reader.fd, FIONREAD, reinterpret_cast<long>(&bytes));
-    if (writer == nullptr || bytes != 1) continue;
+    if (writer == nullptr || !HoldsUnlocked(reader.fd)) continue;
     signal_lock_ = {reader.fd, writer->fd};
     return true;
   }
@@ -200,7 +231,7 @@ bool KernelObjects::RenewEpolls(Reason& reason) {
   return true;
 }
 
-bool KernelObjects::RenewPipe(const Pipe& pipe, int flags, Reason& reason) {
+bool KernelObjects::RenewPipe(const PipePair& pipe, int flags, Reason& reason) {
   int fresh[2];
   const long error = arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fresh), flags);
   if (error < 0) return reason.Set(static_cast<int>(-error), "a pipe of libuv cannot be renewed");
@@ -210,13 +241,12 @@ bool KernelObjects::RenewPipe(const Pipe& pipe, int flags, Reason& reason) {
 
 bool KernelObjects::RenewSignalLock(Reason& reason) {
   if (!RenewPipe(signal_lock_, 0, reason)) return false;
-  const char unlocked = 42;  // libuv's own choice
-  arch::Syscall(SYS_write, signal_lock_.writer, reinterpret_cast<long>(&unlocked), 1);
+  arch::Syscall(SYS_write, signal_lock_.writer, reinterpret_cast<long>(&kUnlocked), 1);
   return true;
 }
 
 bool KernelObjects::RenewSignalPipes(Reason& reason) {
-  for (const Pipe& pipe : signal_pipes_) {
+  for (const PipePair& pipe : signal_pipes_) {
     if (!RenewPipe(pipe, O_NONBLOCK, reason)) return false;
   }
   return true;

@@ -2,6 +2,7 @@
 #ifndef DOUBLEFORK_FORK_SEPARATE_H_
 #define DOUBLEFORK_FORK_SEPARATE_H_
 
+#include <limits.h>
 #include <uv.h>
 
 #include <cstdint>
@@ -16,7 +17,9 @@ namespace doublefork {
 // child would steal each other's wake-ups as long as both live.
 class KernelObjects {
  public:
-  explicit KernelObjects(uv_loop_t* main_loop) : main_loop_(main_loop) {}
+  // `parent_runs`: both use them from then on. Else only the child does.
+  KernelObjects(uv_loop_t* main_loop, bool parent_runs)
+      : main_loop_(main_loop), parent_runs_(parent_runs) {}
 
   // Before the clone, while all is frozen: taken in the child, the thawed parent may have consumed
   // a count already, and that lost wake-up hung 3 of 75 daemons at exit.
@@ -47,7 +50,7 @@ class KernelObjects {
     bool blocking;
     uint64_t inode;
   };
-  struct Pipe {
+  struct PipePair {
     int reader;
     int writer;
   };
@@ -56,26 +59,29 @@ class KernelObjects {
   bool ReadEventFd(int fd, Reason& reason);
   bool ReadEpoll(int fd, Reason& reason);
   bool ReadPipe(int fd, uint64_t inode, Reason& reason);
+  bool IsForeignInotify(int fd, const char* link) const;
   const PipeEnd* OtherEnd(const PipeEnd& reader);
   bool FindSignalLock(Reason& reason);
   bool FindSignalPipes(Reason& reason);
   bool NotePendingAsyncs(Reason& reason);
   bool RenewEventFds(Reason& reason);
   bool RenewEpolls(Reason& reason);
-  static bool RenewPipe(const Pipe& pipe, int flags, Reason& reason);
+  static bool RenewPipe(const PipePair& pipe, int flags, Reason& reason);
   bool RenewSignalLock(Reason& reason);
   bool RenewSignalPipes(Reason& reason);
   bool RenewMainLoop(Reason& reason);
 
   uv_loop_t* const main_loop_;
+  const bool parent_runs_;
+  int first_epoll_ = INT_MAX;
   Scratch<EventFd> event_fds_;
   Scratch<Epoll> epolls_;
   Scratch<Registration> registrations_;
   Scratch<PipeEnd> pipe_ends_;
   Rings rings_;
   Scratch<uv_async_t*> pending_;
-  Pipe signal_lock_ = {-1, -1};
-  Scratch<Pipe> signal_pipes_;
+  PipePair signal_lock_ = {-1, -1};
+  Scratch<PipePair> signal_pipes_;
 };
 
 }  // namespace doublefork

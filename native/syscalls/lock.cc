@@ -50,7 +50,7 @@ Napi::Value FcntlLock(const Napi::CallbackInfo& info) {
 // descriptor: "lock:\t1: POSIX  ADVISORY  WRITE 1234 08:01:5678 0 EOF". Those of an open file are
 // "OFDLCK" and "FLOCK".
 bool HasRecordLock(const char* number) {
-  char path[64];
+  char path[300];
   snprintf(path, sizeof path, "/proc/self/fdinfo/%s", number);
   const std::unique_ptr<FILE, int (*)(FILE*)> info(fopen(path, "re"), fclose);
   char line[256];

@@ -13,3 +13,4 @@ export const constants = {
 export const hostname = () => load().hostname();
 export const release = () => load().release();
 export const tmpdir = () => load().tmpdir();
+export const uptime = () => load().uptime();

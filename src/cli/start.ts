@@ -170,7 +170,7 @@ export async function begin(app: App, json: boolean): Promise<void> {
   const since = Date.now();
   const starter = process.ppid;
   const [read, write] = pipe();
-  const launcher = fork();
+  const launcher = fork({ recordLocks: 'lose' });
   if (launcher === 0) {
     dup2(write, STDERR);
     close(write);

@@ -159,7 +159,7 @@ async function oversee(daemon: Daemon, start: Start): Promise<never> {
     app.ready === 'fd' ? new NewlineChannel() : new NotifyChannel(app.name, identity.uid);
   // The program is to take it over.
   daemon.pidfile?.release();
-  const pid = fork();
+  const pid = fork({ recordLocks: 'lose' });
   if (pid === 0) runForked(daemon, start, channel);
 
   const pidfd = pidfdOpen(pid);

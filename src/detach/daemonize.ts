@@ -11,7 +11,7 @@ import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js';
-import { refuseChildren } from '../posix/fork.js';
+import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
 import { isStartedByCommand } from './command.js';
@@ -86,7 +86,11 @@ function inBackground(plan: Plan): Daemon {
     'Start the program in a process of its own, or set DOUBLEFORK_FOREGROUND=1',
   );
   // The launcher, whose they are, is about to exit.
-  refuseChildren('daemonize');
+  const children = childProcesses();
+  refuseChildren(
+    'daemonize',
+    children.filter(({ worker }) => !worker),
+  );
   const launcher = process.pid;
   const descriptors = openDescriptors();
   const confinement = confinementFor(plan);
@@ -95,7 +99,7 @@ function inBackground(plan: Plan): Daemon {
   const kept = keptDescriptors(plan, launcher);
   let readyFd: number;
   try {
-    readyFd = engines[plan.engine](plan, files, { kept, open: descriptors, confinement });
+    readyFd = engines[plan.engine](plan, files, { kept, open: descriptors, confinement, children });
   } catch (error) {
     files.redirection.abandon();
     files.pidfile?.abandon();

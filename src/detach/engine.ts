@@ -9,7 +9,7 @@ import type { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
 import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
-import { detach, refuseWorkers } from '../posix/fork.js';
+import { type Child, detach, refuseChildren, refuseWorkers } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
 import { openNull } from '../posix/null.js';
 import { checkImage, forNewImage } from './confinement.js';
@@ -29,6 +29,8 @@ export interface Inheritance {
   kept: ReadonlySet<number>;
   open: readonly OpenDescriptor[];
   confinement: ConfinementRequest | undefined;
+  /** Child processes of Workers, which would wait for them in vain: they are the launcher's. */
+  children: readonly Child[];
 }
 
 /**
@@ -39,8 +41,10 @@ export interface Inheritance {
 export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => number;
 
 /** Moves the process into the daemon, which goes on from here with everything that was loaded. */
-const fork: Engine = (plan, _files, { confinement }) =>
-  detach(plan.quiesceTimeout, plan.readyTimeout, confinement, plan.manual);
+const fork: Engine = (plan, _files, { confinement, children }) => {
+  refuseChildren('daemonize', children);
+  return detach(plan.quiesceTimeout, plan.readyTimeout, confinement, plan.manual);
+};
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a Handoff. */
 const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement }) => {
@@ -88,6 +92,8 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement 
  * way, page by page of the memory, and takes as long as the fork. A refusal has changed nothing.
  */
 const auto: Engine = (plan, files, inheritance) => {
+  // Those of a loader's, such as tsx's, the new image starts anew.
+  if (inheritance.children.length > 0) return exec(plan, files, inheritance);
   try {
     return fork(plan, files, inheritance);
   } catch (error) {

@@ -50,17 +50,42 @@ function marked(open: readonly OpenDescriptor[]): Map<number, string> {
   return found;
 }
 
-function inherited(): ReadonlyMap<number, string> {
+interface Inherited {
+  /** By number, what they referred to. */
+  certain: ReadonlyMap<number, string>;
+  /** An addon that was loaded before this may have opened them. */
+  uncertain: ReadonlyMap<number, string>;
+}
+
+function inherited(): Inherited {
   const open = openDescriptors();
   const found = marked(open);
   for (const { fd, closeOnExec, object } of open) if (!closeOnExec) found.set(fd, object);
-  return found;
+  if (!addon.hasAddons()) return { certain: found, uncertain: new Map() };
+  // What is below Node's first own was there before it: numbers are given out from below.
+  const first = open.find(
+    ({ closeOnExec, object }) => closeOnExec && object === 'anon_inode:[eventpoll]',
+  );
+  const isCertain = ([fd]: [number, string]) => fd < (first?.fd ?? 0) || wasHandedOver(fd);
+  const all = [...found];
+  return {
+    certain: new Map(all.filter(isCertain)),
+    uncertain: new Map(all.filter((it) => !isCertain(it))),
+  };
 }
 
 // Taken when the module is loaded: later a number may have been closed and used again.
-const atStart = shared('inherited', inherited);
+const atStart = shared('inheritedDescriptors', inherited);
 
 /** Whether this process was started with a descriptor, rather than having opened it. */
 export function wasInherited({ fd, object }: OpenDescriptor): boolean {
-  return atStart.get(fd) === object;
+  return atStart.certain.get(fd) === object;
+}
+
+/**
+ * Whether that cannot be told, since this was loaded late: an addon may have opened it. Then it is
+ * treated as the program's own.
+ */
+export function mayBeInherited({ fd, object }: OpenDescriptor): boolean {
+  return atStart.uncertain.get(fd) === object;
 }

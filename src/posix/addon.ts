@@ -11,6 +11,7 @@ export type Refusal = [errno: number, sentence: string, call: string];
 export interface OpenDescriptor {
   fd: number;
   closeOnExec: boolean;
+  /** Whether it is a terminal that the program was started on. */
   terminal: boolean;
   object: string;
 }
@@ -166,6 +167,8 @@ export interface Addon {
   forkSupport(): string;
   openDescriptors(): OpenDescriptor[] | number;
   ignoredSignals(): number[];
+  hasAddons(): boolean;
+  childProcesses(): { pid: number; name: string; started: number; worker: boolean }[];
   launch(request: LaunchRequest, readyTimeoutMs: number): Refusal;
   /**
    * `procs`: the file of a control group to enter; -1: none. The id of a refused one is above 0 if there

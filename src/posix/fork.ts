@@ -1,7 +1,7 @@
 // fork() that keeps Node alive, and what JavaScript must be told in the child.
 
 import { writeSync } from '../builtin/fs.js';
-import { constants } from '../builtin/os.js';
+import { constants, uptime } from '../builtin/os.js';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
 import { errorText, integer, outOfRange, posixError } from './errors.js';
 import { runChildHooks, runParentHooks } from './fork-hooks.js';
@@ -140,12 +140,39 @@ export function refuseWorkers(name: string): void {
   });
 }
 
+/** A child process that runs. */
+export interface Child {
+  pid: number;
+  /** '' where the kernel does not tell. */
+  name: string;
+  /** Whether a Worker has started it. */
+  worker: boolean;
+}
+
+/** How much earlier than Node's own start a child must have come to be, in s: those are no ticks. */
+const TICKS = 0.02;
+
+/**
+ * What this program has started, by whatever means. Not what a shell had, which then exec'ed it.
+ */
+export function childProcesses(): Child[] {
+  const all = addon.childProcesses();
+  const known = new Set(all.map(({ pid }) => pid));
+  const handles = addon.loopHandles().children.filter((pid) => !known.has(pid));
+  const start = all.length === 0 ? 0 : uptime() - process.uptime() - TICKS;
+  return [
+    ...all.filter(({ started }) => started >= start),
+    ...handles.map((pid) => ({ pid, name: '', worker: false })),
+  ];
+}
+
 /** @throws EBUSY: they stay the children of the process that gives way */
-export function refuseChildren(name: string): void {
-  const { children } = addon.loopHandles();
+export function refuseChildren(name: string, children: readonly Child[]): void {
   if (children.length === 0) return;
-  const pids = children.join(', ');
-  const detail = `child processes are running (pid ${pids}); start them after ${name}()`;
+  const list = children
+    .map((it) => `${it.pid} ${it.name}`.trim() + (it.worker ? ' of a Worker' : ''))
+    .join(', ');
+  const detail = `child processes are running (pid ${list}); start them after ${name}()`;
   throw posixError(-constants.errno.EBUSY, name, undefined, detail);
 }
 

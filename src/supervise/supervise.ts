@@ -10,7 +10,13 @@ import type { Handoff } from '../image/handoff.js';
 import { sameImage } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError, sayFirst } from '../posix/errors.js';
-import { forkSupport, refuseChildren, refuseWorkers } from '../posix/fork.js';
+import {
+  type Child,
+  childProcesses,
+  forkSupport,
+  refuseChildren,
+  refuseWorkers,
+} from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
@@ -38,9 +44,13 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 function start(options: SuperviseOptions): Worker {
   const reportsTo = findSuperior(current);
   const plan = check(options, reportsTo);
-  const spawner = spawnerFor(plan);
+  const children = childProcesses();
+  const spawner = spawnerFor(plan, children);
   // They would be the supervisor's, which runs nothing that could hear of them.
-  refuseChildren('supervise');
+  refuseChildren(
+    'supervise',
+    spawner === undefined ? children : children.filter(({ worker }) => !worker),
+  );
   // It keeps the locks, and runs nothing that would use what they protect.
   if (plan.recordLocks === 'refuse' && plan.exec === undefined) refuseRecordLocks('supervise');
   const supervisor = new Supervisor(plan, reportsTo, spawner);
@@ -101,8 +111,10 @@ function makeWorker(
 }
 
 /** @returns undefined: workers are forks */
-function spawnerFor({ engine, exec }: Plan): Spawner | undefined {
-  if (engine !== 'exec') {
+function spawnerFor({ engine, exec }: Plan, children: readonly Child[]): Spawner | undefined {
+  // Copies of a Worker would all speak to the one child that it has, such as a loader's compiler.
+  const isImage = engine === 'exec' || (engine === 'auto' && children.some(({ worker }) => worker));
+  if (!isImage) {
     const support = forkSupport();
     if (support.supported) return undefined;
     if (engine === 'fork') {

@@ -407,7 +407,7 @@ describe('the program', () => {
     `;
     const { code, stderr, reports } = await run(source);
     expect(reports).toEqual([['EBUSY', true]]);
-    expect(stderr).toMatch(/child processes are running \(pid \d+\); start them after/);
+    expect(stderr).toMatch(/child processes are running \(pid \d+ \S+\); start them after/);
     expect(code).toBe(1);
   });
 

@@ -1,0 +1,63 @@
+// Kernel objects of libuv's that a child must have for itself (native/fork/separate.cc).
+
+import { describe, expect } from 'vitest';
+import { testFork } from '../../support/engine.js';
+import { run } from '../../support/program.js';
+
+describe('after fork()', () => {
+  testFork('a wake-up that had not been taken is there in both processes', async () => {
+    const { reports } = await run(`
+      import { once } from 'node:events';
+      import { Worker } from 'node:worker_threads';
+      const cell = new Int32Array(new SharedArrayBuffer(4));
+      const worker = new Worker(\`
+        const { parentPort, workerData } = require('node:worker_threads');
+        parentPort.on('message', (text) => parentPort.postMessage(text + ' arrived'));
+        parentPort.postMessage('ready');
+        // Its loop does not turn: what is sent to it stays in the eventfd.
+        setImmediate(() => Atomics.wait(workerData, 0, 0));
+      \`, { eval: true, execArgv: [], workerData: cell });
+      await once(worker, 'message');
+      // Until it waits in Atomics.wait(), and the message before is through.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      worker.postMessage('it');
+      const child = fork();
+      const who = child === 0 ? 'child' : 'parent';
+      Atomics.store(cell, 0, 1);
+      Atomics.notify(cell, 0);
+      const timer = setTimeout(() => { report(who + ': lost'); process.exit(1); }, 10_000);
+      const [text] = await once(worker, 'message');
+      report(who + ': ' + text);
+      process.exit(0);
+    `);
+    expect(reports.sort()).toEqual(['child: it arrived', 'parent: it arrived']);
+  });
+
+  testFork('the pipe that libuv locks its signals with is not in both', async () => {
+    const { reports } = await run(`
+      process.on('SIGUSR2', () => {});
+      // Both ends here, blocking and close-on-exec: its lock. No other is.
+      const pipes = () => {
+        const ends = fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+          try {
+            const flags = parseInt(/flags:\\s*(\\d+)/.exec(fs.readFileSync('/proc/self/fdinfo/' + fd))[1], 8);
+            const link = fs.readlinkSync('/proc/self/fd/' + fd);
+            return link.startsWith('pipe:') && (flags & 0o2004000) === 0o2000000 ? link : [];
+          } catch {
+            return [];
+          }
+        });
+        return ends.filter((link, i) => ends.indexOf(link) !== i);
+      };
+      const before = pipes();
+      const child = fork();
+      if (child === 0) {
+        report([before.length, pipes().length, pipes().filter((pipe) => before.includes(pipe))]);
+        process.exit(0);
+      }
+      posix.waitpid(child);
+      process.exit(0);
+    `);
+    expect(reports).toEqual([[1, 1, []]]);
+  });
+});
