@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 /** A build without the fork engine, as on musl and macOS, has nothing to test there. */
 const { supported } = forkSupport();
-const FORK_ONLY = ['test/integration/fork/**', 'test/differential/**'];
+const FORK_ONLY = ['fork', 'jobs', 'state'].map((name) => `test/integration/${name}/**`);
+FORK_ONLY.push('test/differential/**');
 if (!supported) console.log(`Not tested, for want of the fork engine: ${FORK_ONLY.join(', ')}`);
 
 /** Files that hold for both engines. */

@@ -9,9 +9,17 @@ import { join } from 'node:path';
 const MAJORS = ['20', '22', '24', '26'];
 // All but the command's, which runs under one Node.
 const TESTS = [
-  ...['fork', 'daemonize', 'exec', 'identity', 'listen', 'pidfile', 'supervise'].map(
-    (folder) => `test/integration/${folder}/`,
-  ),
+  ...[
+    'fork',
+    'daemonize',
+    'exec',
+    'identity',
+    'listen',
+    'jobs',
+    'pidfile',
+    'state',
+    'supervise',
+  ].map((folder) => `test/integration/${folder}/`),
   'test/differential/',
 ];
 
