@@ -38,6 +38,7 @@ const LIBRARY = {
     index: 'src/index.ts',
     'posix/index': 'src/posix/index.ts',
     'state/index': 'src/state/index.ts',
+    'config/index': 'src/config/index.ts',
     // Loaded by supervise(), see src/supervise/index.ts.
     supervise: 'src/supervise/supervise.ts',
     // Loaded by inFork() and its like, see src/jobs/index.ts.

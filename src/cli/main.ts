@@ -41,6 +41,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   delete: { summary: 'forget daemons that have stopped', load: () => import('./delete.js') },
   logs: { summary: 'print the ends of logs', load: () => import('./logs.js') },
+  check: { summary: 'look whether a config file is right', load: () => import('./check.js') },
+  import: {
+    summary: 'make a config file of one of pm2, or of a Procfile',
+    load: () => import('./import.js'),
+  },
   doctor: {
     summary: 'look what works on this system, and why not',
     load: () => import('./doctor.js'),

@@ -4,26 +4,32 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { spawnSync } from '../builtin/child_process.js';
 import { readSync } from '../builtin/fs.js';
 import { constants } from '../builtin/os.js';
-import { checkApp, checkKeys } from '../config/app.js';
+import { checkApp, checkGiven } from '../config/app.js';
 import { type Config, readConfig } from '../config/file.js';
+import { KEYS, type Key, optionOf } from '../config/keys.js';
+import { startOrder } from '../config/order.js';
 import { ConfigError } from '../config/value.js';
 import type { App } from '../control/app.js';
 import { checkName, noteEnd, readRecord } from '../control/record.js';
-import { startApp } from '../control/start.js';
+import { runInForeground, startApp } from '../control/start.js';
+import { stopDaemon } from '../control/stop.js';
+import { daemonStatus } from '../control/target.js';
 import { close, dup2, pipe, setNonBlocking } from '../posix/descriptor.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { kill, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
-import { complain } from './output.js';
+import { EXIT } from './exit.js';
+import { complain, write } from './output.js';
+import { firstEnd, superviseFor } from './supervised.js';
 
 /** What the command line says of the app; the same keys as in a config file. */
 type Given = Partial<Record<keyof App, unknown>>;
 
 interface Options extends Given {
-  limit?: Record<string, string>;
   config?: string;
   all?: boolean;
+  foreground?: boolean;
   json?: boolean;
 }
 
@@ -33,33 +39,37 @@ export function declare(command: Command): void {
     .argument(
       '[words...]',
       'a program with its arguments behind --, or names of apps in the config file or of daemons that have stopped',
-    )
-    .option('--name <name>', 'call it so; default: what the program is called')
-    .option('--pidfile <file>', 'default: NAME.pid in the folder for state')
-    .option('--log <file>', 'what it prints goes here; default: NAME.log in the folder for logs')
-    .option('--cwd <folder>', 'run it there; default: here')
-    .option('--umask <mask>', 'permissions that new files do not get, in octal; default: 027')
-    .option('--env <name=value>', 'set a variable of its environment; can be repeated', collect)
-    .option('--user <user>', 'run it as this user, with its group and groups')
-    .option('--group <group>', 'run it as this group')
-    .option(
-      '--limit <name=value>',
-      'set a limit, such as nofile=4096 or core=0:infinity; can be repeated',
-      collect,
-    )
-    .addOption(
-      new Option(
-        '--ready <how>',
-        'wait until it says so: by sd_notify, or a newline on descriptor 3',
-      ).choices(['none', 'notify', 'fd']),
-    )
-    .option('--timeout <seconds>', 'how long it may take to become ready; default: 60')
-    .option('--settle <seconds>', 'it must live so long to count as started; default: 1')
-    .option('--stop <schedule>', 'how to stop it later; default: TERM/10/KILL/5')
+    );
+  for (const key of Object.keys(KEYS) as (keyof App)[]) {
+    const option = ofKey(key);
+    if (option !== undefined) command.addOption(option);
+  }
+  command
     .option('--config <file>', 'read this in place of doublefork.config.*')
+    .option('--foreground', 'stay in the foreground, as a supervisor of it: for containers, runit')
     .option('--all', 'start every app of the config file')
     .option('--json', 'say in JSON what was started')
     .action(start);
+}
+
+/** The option for a key of the config file, if there is one. */
+function ofKey(key: keyof App): Option | undefined {
+  const { value, summary, choices, repeated }: Key<unknown> = KEYS[key];
+  if (value === undefined) return undefined;
+  const option = new Option(`${optionOf(key)} ${value}`, summary);
+  if (choices !== undefined) option.choices(choices);
+  if (repeated !== undefined) option.argParser(collect);
+  return option;
+}
+
+/** What the options say, by the keys of the config file. */
+function givenBy(options: Options): Given {
+  const said = (Object.keys(KEYS) as (keyof App)[]).flatMap((key) => {
+    const option = ofKey(key)?.attributeName();
+    const value = option === undefined ? undefined : Reflect.get(options, option);
+    return value === undefined ? [] : [[key, value]];
+  });
+  return Object.fromEntries(said);
 }
 
 /** `--env A=1 --env B=2` */
@@ -70,28 +80,57 @@ function collect(text: string, before: Record<string, string> = {}): Record<stri
 }
 
 async function start(words: string[], options: Options, command: Command): Promise<void> {
-  const { config, all = false, json = false, limit, ...rest } = options;
-  const given: Given = limit === undefined ? rest : { ...rest, limits: limit };
+  const { config, all = false, json = false, foreground = false } = options;
+  const given = givenBy(options);
+  const run = (app: App) => (foreground ? stay(app) : begin(app, json));
   const dashes = process.argv.indexOf('--');
   if (dashes >= 0) {
     const [program, ...args] = process.argv.slice(dashes + 1);
     if (words.length > args.length + 1)
       command.error('error: a name and a program: give one of them');
     if (program === undefined) command.error('error: no program behind the --');
-    return await begin(fromCommandLine({ ...given, program, args }, command), json);
+    return await run(fromCommandLine({ ...given, program, args }, command));
   }
   if (!all && words.length > 0 && isProgram(words[0]!)) {
     const [program, ...args] = words;
-    return await begin(fromCommandLine({ ...given, program, args }, command), json);
+    return await run(fromCommandLine({ ...given, program, args }, command));
   }
-  const apps = await configured(words, config, all);
-  if (apps.length === 1) return await begin({ ...apps[0]!, ...checkOptions(given, command) }, json);
-  // Each start takes a process of its own: it becomes the launcher.
+  const { namespace } = options;
+  const read = await readConfig(process.cwd(), config);
+  const apps = configured(
+    words,
+    read,
+    all || (words.length === 0 && namespace !== undefined),
+  ).filter((app) => words.length > 0 || namespace === undefined || app.namespace === namespace);
+  const order = startOrder(apps, read?.apps ?? []);
+  // The config file was checked; an app that was started before may be of another one.
+  const sorted = Array.isArray(order) ? order : apps;
+  const todo = sorted.filter((app) => apps.includes(app) || !isRunning(app));
+  if (todo.length === 1) return await run({ ...todo[0]!, ...checkOptions(given, command) });
+  if (todo.length === 0) throw new Error(`no app is in the namespace ${namespace}`);
+  if (foreground) throw new Error('one program at a time can be in the foreground; name one');
+  startEach(todo, words);
+}
+
+const isRunning = ({ name }: App): boolean => daemonStatus({ name }).status === 'running';
+
+/** Each start takes a process of its own: it becomes the launcher. */
+function startEach(apps: readonly App[], words: readonly string[]): void {
   const flags = process.argv.slice(3).filter((word) => word !== '--all' && !words.includes(word));
-  for (const { name } of apps) {
+  const failed = new Set<string>();
+  for (const { name, dependsOn = [] } of apps) {
+    const missing = dependsOn.find((other) => failed.has(other));
+    if (missing !== undefined) {
+      complain(`${name} was not started: ${missing}, on which it depends, could not be`);
+      failed.add(name);
+      continue;
+    }
     const self = [...process.execArgv, process.argv[1]!, 'start', ...flags, name];
     const { status } = spawnSync(process.execPath, self, { stdio: 'inherit' });
-    if (status !== 0) process.exitCode = status ?? 1;
+    if (status === 0) continue;
+    process.exitCode = status ?? 1;
+    // One that was running before has said so.
+    if (daemonStatus({ name }).status !== 'running') failed.add(name);
   }
 }
 
@@ -99,8 +138,7 @@ async function start(words: string[], options: Options, command: Command): Promi
 const isProgram = (word: string): boolean => /\/|\.[cm]?[jt]s$/.test(word);
 
 /** The apps that are meant: of the config file, or as they were started before. @throws if that is not clear */
-async function configured(words: string[], file: string | undefined, all: boolean): Promise<App[]> {
-  const config = await readConfig(process.cwd(), file);
+function configured(words: string[], config: Config | undefined, all: boolean): App[] {
   if (words.length > 0 && !all) return words.map((word) => named(word, config));
   if (config === undefined) {
     throw new Error(
@@ -136,7 +174,7 @@ function fromCommandLine(given: Given, command: Command): App {
 
 function checkOptions(given: Given, command: Command): Partial<App> {
   try {
-    return checkKeys(given);
+    return checkGiven(given, process.cwd());
   } catch (error) {
     throw asOption(error, command);
   }
@@ -146,7 +184,7 @@ function checkOptions(given: Given, command: Command): Partial<App> {
 function asOption(error: unknown, command: Command): unknown {
   if (!(error instanceof ConfigError) || error.path.length === 0) return error;
   const [key, ...rest] = error.path;
-  const option = [key === 'limits' ? '--limit' : `--${key}`, ...rest].join(' ');
+  const option = [Object.hasOwn(KEYS, key!) ? optionOf(key as keyof App) : key, ...rest].join(' ');
   return command.error(`error: ${error.about(option)}`);
 }
 
@@ -165,24 +203,30 @@ export async function begin(app: App, json: boolean): Promise<void> {
   const wait = waitOf(app);
   if (!forkSupport().supported) {
     if (wait !== undefined && !json) process.stderr.write(`${wait.join(', ')}\n`);
-    return await startApp(app, say);
+    return await startApp(app, say, { supervise: await superviseFor(app, false) });
   }
+  const supervise = await superviseFor(app, false);
   const since = Date.now();
   const starter = process.ppid;
-  const [read, write] = pipe();
+  const [out, into] = pipe();
   const launcher = fork({ recordLocks: 'lose' });
   if (launcher === 0) {
-    dup2(write, STDERR);
-    close(write);
-    close(read);
-    return await startApp(app, say, starter);
+    dup2(into, STDERR);
+    close(into);
+    close(out);
+    return await startApp(app, say, { starter, supervise });
   }
-  close(write);
+  close(into);
   await waitFor(launcher, json ? undefined : wait);
-  const said = lastWords(read);
+  const said = lastWords(out);
   const { exitCode, signal } = waitpid(launcher);
   process.exitCode = signal === null ? exitCode! : 128 + constants.signals[signal];
-  if (process.exitCode === 0) return void process.stderr.write(said);
+  if (process.exitCode === 0) {
+    process.stderr.write(said);
+    // A supervisor is ready at once. Whether its program is must be seen.
+    if (supervise !== undefined) await settled(app, since, say);
+    return;
+  }
   noteEnd(name, since, said.split('\n')[0]!.replace(/^doublefork: /, ''));
   // What was thrown is in JSON already.
   if (json && !said.startsWith('{'))
@@ -190,6 +234,24 @@ export async function begin(app: App, json: boolean): Promise<void> {
       Object.assign(new Error(said.replace(/^doublefork: /, '')), { code: 'ERR_START_FAILED' }),
     );
   else process.stderr.write(said);
+}
+
+async function settled(app: App, since: number, say: (pid: number) => string): Promise<void> {
+  const { name } = app;
+  const ended = await firstEnd(app);
+  const pid = readRecord(name)?.pid;
+  if (ended === undefined && pid !== undefined) return write(say(pid));
+  await stopDaemon({ name }, { schedule: app.stop });
+  noteEnd(name, since, `the program ${ended}`);
+  const logs = `see doublefork logs ${name}`;
+  complain(new Error(`${name} was not started: the program ${ended}; ${logs}`));
+  process.exitCode = EXIT.failed;
+}
+
+/** The same process stays: a supervisor, which ends with its program. */
+async function stay(app: App): Promise<void> {
+  const supervise = await superviseFor(app, true);
+  runInForeground(app, supervise!);
 }
 
 const STDERR = 2;

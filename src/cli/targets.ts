@@ -12,6 +12,7 @@ import { pidfileOf, type Target } from '../control/target.js';
 export interface TargetOptions {
   pidfile?: string;
   config?: string;
+  namespace?: string;
   all?: boolean;
 }
 
@@ -28,7 +29,8 @@ export function declareTargets(command: Command): Command {
   return command
     .argument('[names...]', 'the daemons, by the names they were started under')
     .option('--pidfile <file>', 'the daemon of this file instead')
-    .option('--config <file>', 'read this in place of doublefork.config.*');
+    .option('--config <file>', 'read this in place of doublefork.config.*')
+    .option('--namespace <name>', 'all daemons that are counted to it');
 }
 
 /** The same, for a command that can be about all of them. */
@@ -45,6 +47,12 @@ export async function subjects(names: string[], options: TargetOptions): Promise
     const target = { pidfile: options.pidfile };
     return [{ label: pidfileOf(target), target, app: undefined }];
   }
+  const { namespace } = options;
+  if (namespace !== undefined) {
+    const inside = all(names).filter((name) => readRecord(name)?.app.namespace === namespace);
+    if (inside.length === 0) throw new Error(`no daemon is known in the namespace ${namespace}`);
+    return await Promise.all(inside.map((name) => subject(name, options)));
+  }
   if (options.all) return await Promise.all(all(names).map((name) => subject(name, options)));
   if (names.length > 0) return await Promise.all(names.map((name) => subject(name, options)));
   const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];
@@ -56,7 +64,7 @@ export async function subjects(names: string[], options: TargetOptions): Promise
 
 /** The same, but without a name all that are known, also those that were not started yet. */
 export async function subjectsOrAll(names: string[], options: TargetOptions): Promise<Subject[]> {
-  if (names.length > 0 || options.all || options.pidfile !== undefined) {
+  if (names.length > 0 || options.all || options.namespace || options.pidfile !== undefined) {
     return await subjects(names, options);
   }
   const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];

@@ -3,108 +3,13 @@
 import { basename, isAbsolute, resolve } from '../builtin/path.js';
 import type { App } from '../control/app.js';
 import { checkName } from '../control/record.js';
-import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';
-import { signalOf } from '../detach/commands.js';
+import { DEFAULT_SCHEDULE } from '../control/schedule.js';
 import { SETTLE_MS } from '../detach/daemon.js';
-import type { LimitOption } from '../detach/limits.js';
-import { isResource, type LimitValue, resourceNames } from '../posix/limits.js';
-import {
-  argument,
-  type Check,
-  ConfigError,
-  decimal,
-  entries,
-  fail,
-  list,
-  mask,
-  Numeral,
-  oneOf,
-  set,
-  time,
-  word,
-} from './value.js';
-
-/** `4096`, `"infinity"`, `{ soft, hard }`; also `"1024:4096"`, soft and hard. */
-const limit: Check<LimitOption> = (value, path) => {
-  if (!isResource(path.at(-1)!)) {
-    throw new ConfigError(`is no limit here; there are ${resourceNames().join(', ')}`, path);
-  }
-  const [soft, hard] = typeof value === 'string' ? value.split(':') : [];
-  if (hard !== undefined) return pair({ soft, hard }, path);
-  return typeof value === 'object' && !(value instanceof Numeral)
-    ? pair(value, path)
-    : bound(value, path);
-};
-
-const bound: Check<LimitValue> = (value, path) => {
-  const number = decimal(value);
-  return value === 'infinity' || (number !== undefined && Number.isSafeInteger(number))
-    ? (number ?? 'infinity')
-    : fail(path, 'a whole number or "infinity"', value);
-};
-
-const pair: Check<LimitOption> = (value, path) => {
-  const given = entries(value, path, 'a whole number, "infinity" or { soft, hard }');
-  const { soft, hard, ...others } = Object.fromEntries(given);
-  const stray = Object.keys(others)[0];
-  if (stray !== undefined) throw new ConfigError('is not known here', [...path, stray]);
-  const limit = {
-    ...(soft === undefined ? {} : { soft: bound(soft, path) }),
-    ...(hard === undefined ? {} : { hard: bound(hard, path) }),
-  };
-  const number = (of: LimitValue | undefined, none: number) =>
-    of === undefined ? none : of === 'infinity' ? Number.POSITIVE_INFINITY : of;
-  return number(limit.soft, 0) <= number(limit.hard, Number.POSITIVE_INFINITY)
-    ? limit
-    : fail(path, 'soft at most hard', `${soft}:${hard}`);
-};
-
-/** Passes the message of another check on. */
-const sentence =
-  <T>(check: (value: string) => T): Check<T> =>
-  (value, path) => {
-    try {
-      return check(argument(value, path));
-    } catch (error) {
-      if (error instanceof ConfigError) throw error;
-      throw new ConfigError((error as Error).message, path);
-    }
-  };
-
-const signal: Check<NodeJS.Signals> = (value, path) => {
-  const text = argument(value, path);
-  try {
-    return signalOf(text) as NodeJS.Signals;
-  } catch {
-    return fail(path, 'a signal, such as HUP or SIGUSR2', value);
-  }
-};
+import { KEYS, SUPERVISION, sentence } from './keys.js';
+import { type Check, ConfigError, entries, word } from './value.js';
 
 /** What an app must be. */
 export const APP = 'an app: a set of names with values';
-
-/** Every key of an app, and what it may be. */
-const CHECKS = {
-  name: sentence(checkName),
-  program: word,
-  args: list(argument, 'texts'),
-  cwd: word,
-  pidfile: word,
-  log: word,
-  umask: mask,
-  user: argument,
-  group: argument,
-  limits: set(limit, 'limits by name'),
-  env: set(argument, 'names with values'),
-  ready: oneOf('none', 'notify', 'fd'),
-  timeout: time,
-  settle: time,
-  stop: sentence((text) => {
-    parseSchedule(text);
-    return text;
-  }),
-  commands: set(signal, 'commands with their signals'),
-} satisfies { [Key in keyof App]: Check<App[Key] | undefined> };
 
 /**
  * Checks what was said about an app.
@@ -115,11 +20,11 @@ const CHECKS = {
 export function checkKeys(raw: unknown, path: readonly string[] = []): Partial<App> {
   const given: Partial<App> = {};
   for (const [key, value] of entries(raw, path, APP)) {
-    if (!Object.hasOwn(CHECKS, key)) {
-      const known = Object.keys(CHECKS).join(', ');
+    if (!Object.hasOwn(KEYS, key)) {
+      const known = Object.keys(KEYS).join(', ');
       throw new ConfigError(`is not known here; known are ${known}`, [...path, key]);
     }
-    const check = CHECKS[key as keyof App] as Check<never>;
+    const check = KEYS[key as keyof App].check as Check<never>;
     if (value !== undefined) given[key as keyof App] = check(value, [...path, key]);
   }
   return given;
@@ -150,7 +55,56 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     ready: given.ready ?? 'none',
     timeout: given.timeout ?? 60_000,
     settle: given.settle ?? SETTLE_MS,
-    stop: given.stop ?? DEFAULT_SCHEDULE,
+    stop: given.stop ?? defaultStop(given),
     commands: given.commands ?? {},
+    envFile: absolute(given.envFile),
+    dependsOn: given.dependsOn,
+    namespace: given.namespace,
+    ...supervision(given, path),
   };
+}
+
+type Supervision = Pick<App, (typeof SUPERVISION)[number]>;
+
+/** What an app says of its supervisor, as supervise() takes it. */
+export const supervisionOf = (app: App): Partial<Supervision> =>
+  Object.fromEntries(
+    SUPERVISION.flatMap((key) => (app[key] === undefined ? [] : [[key, app[key]]])),
+  );
+
+/** What was said of that; nothing: the program runs without a supervisor. */
+function supervision(given: Partial<App>, path: readonly string[]): Partial<Supervision> {
+  const said = SUPERVISION.filter((key) => given[key] !== undefined);
+  if (said.length > 0 && given.ready !== undefined && given.ready !== 'none') {
+    throw new ConfigError(
+      `cannot stand beside ready: "${given.ready}": a program that is started again is ready when it has lived for the time of settle`,
+      [...path, said[0]!],
+    );
+  }
+  return Object.fromEntries(said.map((key) => [key, given[key]]));
+}
+
+/** Whether the command is to be the supervisor of the program. */
+export const isSupervised = (app: App): boolean =>
+  SUPERVISION.some((key) => app[key] !== undefined);
+
+/** A supervisor ends when its workers have, or were killed: it gets the time for that. */
+function defaultStop(given: Partial<App>): string {
+  const supervised = SUPERVISION.some((key) => given[key] !== undefined);
+  if (!supervised) return DEFAULT_SCHEDULE;
+  // 0 is: for ever.
+  if (given.stopTimeout === 0) return 'TERM/forever/3600';
+  return `TERM/${Math.ceil((given.stopTimeout ?? 10_000) / 1000) + 5}/KILL/5`;
+}
+
+/**
+ * What the command line says of an app of a config file; relative paths begin at the working directory.
+ * @throws ConfigError
+ */
+export function checkGiven(raw: unknown, base: string): Partial<App> {
+  const given = checkKeys(raw);
+  for (const key of ['cwd', 'pidfile', 'log', 'envFile'] as const) {
+    if (given[key] !== undefined) given[key] = resolve(base, given[key]);
+  }
+  return given;
 }

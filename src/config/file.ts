@@ -1,10 +1,12 @@
 // doublefork.config.{json,yaml,toml}, or the key "doublefork" of package.json.
 
+import { pathToFileURL } from 'node:url';
 import { existsSync, readFileSync } from '../builtin/fs.js';
 import { basename, dirname, join, relative, resolve } from '../builtin/path.js';
 import type { App } from '../control/app.js';
 import { whileTrying } from '../posix/errors.js';
 import { APP, checkApp } from './app.js';
+import { startOrder } from './order.js';
 import { decode, locate, ParseError, parse } from './parse.js';
 import { ConfigError, entries } from './value.js';
 
@@ -13,6 +15,7 @@ const NAMES = [
   'doublefork.config.yaml',
   'doublefork.config.yml',
   'doublefork.config.toml',
+  ...['js', 'mjs', 'cjs', 'ts', 'mts'].map((end) => `doublefork.config.${end}`),
 ];
 
 /** A config file that was read. */
@@ -35,10 +38,16 @@ export async function readConfig(folder: string, file?: string): Promise<Config 
   let text = '';
   try {
     text = decode(bytes);
-    const parsed = await parse(path, text);
+    const parsed = MODULE.test(path) ? await load(path) : await parse(path, text);
     const raw = isPackage ? (parsed as { doublefork?: unknown } | null)?.doublefork : parsed;
     if (raw === undefined) return undefined;
-    return { file: path, apps: checkApps(raw, dirname(path), isPackage ? ['doublefork'] : []) };
+    const keys = isPackage ? ['doublefork'] : [];
+    const apps = checkApps(raw, dirname(path), keys);
+    const order = startOrder(apps, apps);
+    if (!Array.isArray(order)) {
+      throw new ConfigError(order.message, [...keys, 'apps', order.name, 'dependsOn']);
+    }
+    return { file: path, apps };
   } catch (error) {
     if (error instanceof ParseError) {
       throw new Error(excerpt(path, text, error.offset, error.message));
@@ -47,6 +56,25 @@ export async function readConfig(folder: string, file?: string): Promise<Config 
     const at = locate(text, error.path);
     const what = error.path.length > 0 ? error.path.join('.') : 'the file';
     throw new Error(excerpt(path, text, at, error.about(what)));
+  }
+}
+
+const MODULE = /\.[cm]?[jt]s$/;
+
+/** A file in JavaScript, or in TypeScript where Node runs that. Its default export counts. */
+async function load(path: string): Promise<unknown> {
+  if (/ts$/.test(path) && !Reflect.get(process.features, 'typescript')) {
+    throw new Error(
+      `cannot read ${path}: Node ${process.version} does not run TypeScript; write it as .mjs`,
+    );
+  }
+  try {
+    const { default: config, ...named } = await import(pathToFileURL(path).href);
+    return config ?? named;
+  } catch (error) {
+    throw new Error(`cannot run the config file ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -69,9 +97,11 @@ function find(folder: string): string | undefined {
 }
 
 /** `{ apps: { name: … } }`, or one app alone. */
-function checkApps(raw: unknown, base: string, path: readonly string[]): App[] {
-  const { apps, ...rest } = (raw ?? {}) as { apps?: unknown };
-  if (apps === undefined) return [checkApp(raw, base, path)];
+export function checkApps(raw: unknown, base: string, path: readonly string[]): App[] {
+  // For editors.
+  const { $schema: _, ...said } = (raw ?? {}) as { $schema?: unknown };
+  const { apps, ...rest } = said as { apps?: unknown };
+  if (apps === undefined) return [checkApp(Array.isArray(raw) ? raw : said, base, path)];
   const stray = Object.keys(rest)[0];
   if (stray !== undefined) throw new ConfigError('cannot stand beside "apps"', [...path, stray]);
   return entries(apps, [...path, 'apps'], 'a set of apps by name').map(([name, app]) => {

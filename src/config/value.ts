@@ -141,6 +141,26 @@ export const time: Check<number> = (value, path) => {
     : ms;
 };
 
+const SIZES: Readonly<Record<string, number>> = {
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+};
+
+/** A text with a unit: `"512M"` and `"512 MiB"` are 512 times 2 to the power of 20, `"512 MB"` 512 million. @returns bytes */
+export const size: Check<number> = (value, path) => {
+  const [, amount, unit] =
+    (typeof value === 'string' && /^([\d.]+) ?(kB|MB|GB|[KMG])(?:iB?)?$/.exec(value)) || [];
+  const bytes = Math.round((decimal(amount) ?? 0) * (SIZES[unit!] ?? 0));
+  // Of a number alone nobody knows whether it is bytes or megabytes.
+  return bytes > 0 && Number.isSafeInteger(bytes)
+    ? bytes
+    : fail(path, 'a size with its unit, such as "512M" or "1.5 GB"', value);
+};
+
 /**
  * The mask of permissions. Octal is what has to look octal: `"077"`, or `0o77` where the format has
  * that. A number without quotes is refused: 77 may be meant as 077, or be what has become of it.

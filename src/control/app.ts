@@ -25,4 +25,18 @@ export interface App {
   /** How to stop it. */
   stop: string;
   commands: Commands;
+  /** Variables to add, read at each start; absolute. `env` goes before it. */
+  envFile?: string | undefined;
+  /** Apps of the same config file that are started before. */
+  dependsOn?: string[] | undefined;
+  namespace?: string | undefined;
+  /** Of these one makes the daemon a supervisor of the program; as supervise() takes them. */
+  restart?: 'always' | 'on-failure' | 'never';
+  workers?: number;
+  maxRestarts?: number;
+  maxFailures?: number;
+  minUptime?: number;
+  backoff?: { initial?: number; max?: number; factor?: number; jitter?: number };
+  memoryLimit?: number;
+  stopTimeout?: number;
 }

@@ -21,7 +21,7 @@ import { FOREGROUND_VARIABLE } from '../detach/test-runner.js';
 import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
-import { posixError, sentenceOf } from '../posix/errors.js';
+import { posixError, sentenceOf, whileTrying } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, getsid, kill, waitpid } from '../posix/process.js';
@@ -52,12 +52,43 @@ interface Start {
   say: (pid: number) => string;
 }
 
+/** Becomes the supervisor of a program: its path, and its arguments. */
+export type Supervise = (exec: readonly string[]) => never;
+
+/** Options of {@link startApp}. */
+export interface StartOptions {
+  /** Who gave the command: what it may use the program may. Default: the parent. */
+  starter?: number | undefined;
+  /** Have the daemon be a supervisor of the program. Default: it becomes the program. */
+  supervise?: Supervise | undefined;
+}
+
+function environmentOf(app: App): Start['env'] {
+  const env: Start['env'] = {
+    ...process.env,
+    ...loginEnvironment(app.user),
+    [CONTROL_VARIABLE]: controlFor(app.name),
+    ...(app.envFile === undefined ? {} : readEnvironment(app.envFile)),
+    ...app.env,
+  };
+  // A service manager's, not the program's.
+  delete env.NOTIFY_SOCKET;
+  return env;
+}
+
+function readEnvironment(file: string): Record<string, string | undefined> {
+  try {
+    return process.getBuiltinModule('node:util').parseEnv(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw whileTrying(`cannot read the file of the environment ${file}`, error);
+  }
+}
+
 /**
  * Starts a program as a daemon. This process becomes the launcher: it waits, and exits with 0 once
  * the program runs, or is ready; else with the code of the program, or 127 if there is none and 126
  * if it cannot be run; it has said why.
  * @param say what to print when the program runs
- * @param starter who gave the command: what it may use the program may. Default: the parent
  * @throws with nothing started: ENOTSUP if it is to say that it is ready, and this system has no
  * fork engine; EEXIST, with its `pid`, if it is running already; ENOENT and EACCES
  * for the program; as daemonize() does
@@ -65,7 +96,7 @@ interface Start {
 export async function startApp(
   app: App,
   say: (pid: number) => string,
-  starter = parentOfLauncher(),
+  { starter = parentOfLauncher(), supervise }: StartOptions = {},
 ): Promise<never> {
   if (!statSync(app.cwd).isDirectory()) {
     throw posixError(
@@ -76,14 +107,7 @@ export async function startApp(
     );
   }
   refuseWithoutFork(app);
-  const env: Start['env'] = {
-    ...process.env,
-    ...loginEnvironment(app.user),
-    [CONTROL_VARIABLE]: controlFor(app.name),
-    ...app.env,
-  };
-  // A service manager's, not the program's.
-  delete env.NOTIFY_SOCKET;
+  const env = environmentOf(app);
   const start: Start = {
     app,
     pidfile: pidfileFor(app),
@@ -113,6 +137,7 @@ export async function startApp(
     // Once more, with the lock: another start may have been faster.
     refuseSecond(app.name);
     makeControlFolder(app.name, start.identity);
+    if (supervise !== undefined) return runSupervised(start, supervise);
     return app.ready === 'none' ? runInPlace(daemon, start) : await oversee(daemon, start);
   } catch (error) {
     return daemon.fail(`doublefork: ${sentenceOf(error)}`);
@@ -133,6 +158,45 @@ const withPid = (env: Start['env']): Start['env'] => ({
   ...env,
   [START_VARIABLE]: String(process.pid),
 });
+
+/** The daemon stays, and has the program in its workers, which have its environment and identity. */
+function runSupervised(start: Start, supervise: Supervise): never {
+  note(start);
+  return supervisedBy(start, supervise);
+}
+
+function supervisedBy(
+  { executable, env, identity }: Pick<Start, 'executable' | 'env' | 'identity'>,
+  supervise: Supervise,
+): never {
+  assume(identity);
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  Object.assign(process.env, env);
+  return supervise([executable.path, ...executable.argv.slice(1)]);
+}
+
+/**
+ * Runs a program in the foreground, below a supervisor that is this process: for containers and
+ * service managers. Standard streams stay, and there is no record, and no pidfile that was not asked for.
+ * @throws as {@link startApp} does
+ */
+export function runInForeground(app: App, supervise: Supervise): never {
+  const env = environmentOf(app);
+  // Nobody knows it by that name.
+  delete env[CONTROL_VARIABLE];
+  const identity = findIdentity(app.user, app.group);
+  const executable = findProgram(app.program, app.args, app.cwd, env.PATH);
+  detach(app.name, {
+    detach: 'never',
+    ready: 'manual',
+    cwd: app.cwd,
+    ...(app.pidfile === undefined ? {} : { pidfile: app.pidfile }),
+    ...(app.log === undefined ? {} : { log: app.log }),
+    ...(app.umask === undefined ? {} : { umask: app.umask }),
+    limits: { ...usualLimits(process.ppid), ...app.limits },
+  });
+  return supervisedBy({ executable, env, identity }, supervise);
+}
 
 /** Nobody else needs the daemon: it becomes the program. */
 function runInPlace(

@@ -87,6 +87,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'bind EADDRINUSE': 'another process listens there',
   ECONNREFUSED: 'nobody listens there',
   EAGAIN: 'the system has no room for it at the moment; try again',
+  EEXIST: 'there is a file already',
   EISDIR: 'it is a directory',
   ELOOP: 'it is a symbolic link, or leads to too many of them',
   ENOENT: 'there is no such file or directory',

@@ -1,0 +1,252 @@
+// The command as a supervisor of any program, and config files that say so.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { testFork } from '../../support/engine.js';
+import { root } from '../../support/node.js';
+import { stat, until } from '../../support/processes.js';
+import { Place } from './command.js';
+
+const config = (place: Place, value: unknown) =>
+  writeFileSync(join(place.folder, 'doublefork.config.json'), JSON.stringify(value));
+
+const parse = async (place: Place, ...words: string[]) =>
+  JSON.parse((await place.run(...words)).stdout);
+
+describe('a program is started again', () => {
+  testFork('after it was killed, as a worker of the supervisor that the daemon is', async () => {
+    const place = new Place();
+    writeFileSync(join(place.folder, 'its.env'), 'A=file\nB=file\n');
+    const started = await place.run(
+      ...['start', '--name', 'it', '--restart', 'always', '--workers', '2', '--backoff', '0.05:1'],
+      ...['--environment-file', 'its.env', '--env', 'A=option', '--'],
+      ...['sh', '-c', 'echo $A $B; exec sleep 100'],
+    );
+    const { pid, supervisor } = await place.status('it');
+    expect(started).toMatchObject({ code: 0, stdout: `it runs with pid ${pid}\n`, stderr: '' });
+    expect(supervisor.workers).toMatchObject([{ state: 'ready' }, { state: 'ready' }]);
+    process.kill(supervisor.workers[0].pid, 'SIGKILL');
+    await until(async () => (await place.status('it')).supervisor.restarts === 1, 'the restart');
+    await until(
+      async () =>
+        (await place.status('it')).supervisor.workers.every(
+          ({ state }: { state: string }) => state === 'ready',
+        ),
+      'both again',
+    );
+    const lines = (await place.run('logs', 'it', '-n', '1000')).stdout.split('\n');
+    expect(lines.filter((line) => line === 'option file')).toHaveLength(3);
+    const { workers } = (await place.status('it')).supervisor;
+    expect((await place.run('stop', 'it')).code).toBe(0);
+    for (const worker of workers) expect(stat(worker.pid)?.state ?? 'Z').toBe('Z');
+  });
+
+  testFork('but not if it dies at once: that is a failed start, and nothing is left', async () => {
+    const place = new Place();
+    const { code, stdout, stderr } = await place.run(
+      ...['start', '--name', 'bad', '--restart', 'always', '--', 'sh', '-c', 'exit 3'],
+    );
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'doublefork: bad was not started: the program exited with code 3; see doublefork logs bad\n',
+    });
+    expect((await place.status('bad')).status).toBe('stopped');
+    expect((await place.run('list')).stdout).toContain(
+      'bad: the program exited with code 3; see doublefork logs bad',
+    );
+  });
+
+  test('what cannot be said together, or not so, is refused', async () => {
+    const place = new Place();
+    for (const [words, message] of [
+      ['--restart always --ready notify', '--restart cannot stand beside ready: "notify"'],
+      ['--restart sometimes', "option '--restart <when>' argument 'sometimes' is invalid"],
+      ['--workers 0', '--workers must be a whole number from 1 to 4096, not "0"'],
+      ['--memory-limit 512', '--memory-limit must be a size with its unit, such as "512M"'],
+      ['--backoff 5:1', '--backoff must be the longest wait at least the first'],
+      ['--environment-file gone', 'cannot read the file of the environment'],
+    ] as const) {
+      const { stderr, stdout } = await place.run('start', ...words.split(' '), '--', 'sleep', '9');
+      expect({ stdout, stderr }).toEqual({ stdout: '', stderr: expect.stringContaining(message) });
+    }
+  });
+});
+
+describe('--foreground', () => {
+  test('stays, keeps the streams, and ends with the program and its code', async () => {
+    const place = new Place();
+    expect(
+      await place.run('start', '--foreground', '--', 'sh', '-c', 'echo out; echo err >&2; exit 4'),
+    ).toMatchObject({ code: 4, stdout: 'out\n', stderr: 'err\n' });
+    expect((await place.run('list')).stdout).toBe('no daemon was started here\n');
+  });
+
+  test('passes SIGUSR2 on, and SIGTERM ends it', async () => {
+    const place = new Place();
+    const program = 'trap "echo heard > heard" USR2; echo > up; while :; do sleep 0.05; done';
+    const running = place.launch(['start', '--foreground', '--', 'sh', '-c', program]);
+    const says = (file: string) => {
+      try {
+        return readFileSync(join(place.folder, file), 'utf8');
+      } catch {
+        return undefined;
+      }
+    };
+    await until(() => says('up') !== undefined, 'the program');
+    process.kill(running.pid, 'SIGUSR2');
+    await until(() => says('heard') === 'heard\n', 'the signal');
+    process.kill(running.pid, 'SIGTERM');
+    expect((await running.exited).code).toBe(0);
+    await running.ended;
+  });
+});
+
+describe('apps that depend on each other', () => {
+  testFork('are started in order, and a namespace means all of them', async () => {
+    const place = new Place();
+    const sleep = { program: 'sleep', args: ['100'], namespace: 'shop' };
+    config(place, {
+      apps: {
+        web: { ...sleep, dependsOn: ['api'] },
+        api: { ...sleep, dependsOn: ['db'] },
+        db: sleep,
+        other: { ...sleep, namespace: 'else' },
+      },
+    });
+    const started = await place.run('start', 'web');
+    expect(started.stdout.replace(/ with pid \d+/g, '')).toBe('db runs\napi runs\nweb runs\n');
+    expect((await place.run('stop', '--namespace', 'shop')).code).toBe(0);
+    expect((await place.run('stop', '--namespace', 'none')).stderr).toBe(
+      'doublefork: no daemon is known in the namespace none\n',
+    );
+    const again = await place.run('start', '--namespace', 'shop');
+    expect(again.stdout.replace(/ with pid \d+/g, '')).toBe('db runs\napi runs\nweb runs\n');
+    expect((await place.run('stop', '--all')).code).toBe(0);
+  });
+
+  testFork('one whose dependency fails is not started', async () => {
+    const place = new Place();
+    config(place, {
+      apps: {
+        web: { program: 'sleep', args: ['100'], dependsOn: ['db'] },
+        db: { program: 'sh', args: ['-c', 'exit 5'] },
+      },
+    });
+    const { code, stdout, stderr } = await place.run('start', 'web');
+    expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
+    expect(stderr).toContain('web was not started: db, on which it depends, could not be\n');
+    expect((await place.run('status', 'web')).code).toBe(3);
+  });
+
+  test('a circle, and one that there is not, are refused', async () => {
+    const place = new Place();
+    const app = (...dependsOn: string[]) => ({ program: 'sleep', dependsOn });
+    config(place, { apps: { a: app('b'), b: app('c'), c: app('b') } });
+    expect((await place.run('start', 'a')).stderr).toContain(
+      'apps.b.dependsOn is a circle: b → c → b; none of them can be the first',
+    );
+    config(place, { apps: { a: app('x') } });
+    expect((await place.run('start', 'a')).stderr).toContain(
+      'apps.a.dependsOn has no app "x" to depend on; there are a',
+    );
+  });
+});
+
+describe('config files', () => {
+  test('check says whether the programs could be started', async () => {
+    const place = new Place();
+    writeFileSync(
+      join(place.folder, 'doublefork.config.mjs'),
+      `export default { apps: { a: { program: 'sleep' }, b: { program: './gone.js' } } };`,
+    );
+    expect(await place.run('check')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: `doublefork: b: cannot run ${place.folder}/gone.js: there is no such file\n`,
+    });
+    writeFileSync(join(place.folder, 'gone.js'), '');
+    expect(await parse(place, 'check', '--json')).toEqual({
+      file: join(place.folder, 'doublefork.config.mjs'),
+      apps: [
+        { name: 'a', problem: null },
+        { name: 'b', problem: null },
+      ],
+    });
+  });
+
+  test('the JSON schema is that of the table, and has every option of start', async () => {
+    const place = new Place();
+    const schema = await parse(place, 'check', '--schema');
+    const shipped = readFileSync(join(root, 'docs/config.schema.json'), 'utf8');
+    expect(JSON.parse(shipped)).toEqual(schema);
+    const { properties } = schema.definitions.app;
+    const docs = readFileSync(join(root, 'docs/command.md'), 'utf8');
+    for (const key of Object.keys(properties)) expect(docs).toContain(`\`${key}\``);
+    const help = (await place.run('start', '--help')).stdout;
+    for (const key of Object.keys(properties)) {
+      if (['program', 'args', 'commands', 'dependsOn'].includes(key)) continue;
+      const special: Record<string, string> = { limits: 'limit', envFile: 'environment-file' };
+      const option = special[key] ?? key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+      expect(help).toContain(`--${option} `);
+    }
+  });
+
+  test('import takes an ecosystem file of pm2, and says what it leaves', async () => {
+    const place = new Place();
+    mkdirSync(place.folder, { recursive: true });
+    writeFileSync(
+      join(place.folder, 'ecosystem.config.js'),
+      `module.exports = { deploy: {}, apps: [{
+        name: 'api', script: 'server.js', args: '--port 80', instances: 2, watch: true,
+        max_memory_restart: '300M', env: { A: 1 }, min_uptime: 5000, autorestart: true,
+      }] };`,
+    );
+    const imported = await place.run('import', 'ecosystem.config.js');
+    expect(imported).toMatchObject({
+      code: 0,
+      stderr:
+        'doublefork: deploy: there is nothing like it here\ndoublefork: api.watch: files are not watched here\n',
+    });
+    const path = join(place.folder, 'doublefork.config.json');
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
+      apps: {
+        api: {
+          program: './server.js',
+          args: ['--port', '80'],
+          workers: 2,
+          memoryLimit: '300M',
+          env: { A: 1 },
+          minUptime: '5000 ms',
+          restart: 'always',
+        },
+      },
+    });
+    expect((await place.run('import', 'ecosystem.config.js')).stderr).toBe(
+      'doublefork: cannot write doublefork.config.json: there is a file already\n',
+    );
+    writeFileSync(join(place.folder, 'server.js'), '');
+    expect((await place.run('check')).code).toBe(0);
+  });
+
+  test('import takes a Procfile', async () => {
+    const place = new Place();
+    writeFileSync(
+      join(place.folder, 'Procfile'),
+      'web: node server.js --port $PORT\n# nothing\nworker: bundle exec "a b"\nbad line\n',
+    );
+    expect(await parse(place, 'import', 'Procfile', '--json')).toEqual({
+      apps: {
+        web: {
+          program: 'sh',
+          args: ['-c', 'exec node server.js --port $PORT'],
+          restart: 'always',
+        },
+        worker: { program: 'bundle', args: ['exec', 'a b'], restart: 'always' },
+      },
+      left: ['line 4: it is no "name: command"'],
+    });
+  });
+});
