@@ -1,5 +1,6 @@
 // Locks on files.
 
+import { readSync } from '../builtin/fs.js';
 import { constants } from '../builtin/os.js';
 import { addon } from './addon.js';
 import { check, checked, descriptor, integer, outOfRange, posixError } from './errors.js';
@@ -100,11 +101,26 @@ export function letLockStay(fd: number, stays: boolean): void {
 }
 
 /**
+ * Whether the file holds the number of this process: a pidfile, whose lock came with the execve(2) by
+ * which `doublefork start` became this program.
+ */
+function namesThis(fd: number): boolean {
+  const buffer = Buffer.alloc(16);
+  try {
+    const text = buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));
+    return text === `${process.pid}\n`;
+  } catch {
+    // It is open for writing only: it may be a database's.
+    return false;
+  }
+}
+
+/**
  * Databases exclude each other by record locks, and would write into each other's files without.
  * @throws EBUSY, with the file, if this process holds one
  */
 export function refuseRecordLocks(name: string): void {
-  const file = addon.lockedFiles().find(({ fd }) => !staying.has(fd));
+  const file = addon.lockedFiles().find(({ fd }) => !staying.has(fd) && !namesThis(fd));
   if (file === undefined) return;
   const detail =
     'this process holds a record lock (fcntl(2)) which the new one would not have; release it, or pass ' +
