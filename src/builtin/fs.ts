@@ -20,6 +20,7 @@ export const {
   openSync,
   readFileSync,
   readSync,
+  realpathSync,
   readdirSync,
   renameSync,
   rmdirSync,

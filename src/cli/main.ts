@@ -21,8 +21,16 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   stop: { summary: 'stop a daemon, and make sure of it', load: () => import('./stop.js') },
   restart: { summary: 'stop a daemon and start it again', load: () => import('./restart.js') },
   reload: {
-    summary: 'have a daemon read its configuration again',
+    summary: 'have a supervisor run the new version, another daemon read its configuration',
     load: () => import('./reload.js'),
+  },
+  rollback: {
+    summary: 'have a supervisor run the version before the reload',
+    load: () => import('./rollback.js'),
+  },
+  recycle: {
+    summary: 'replace a supervisor’s workers, of the same version',
+    load: () => import('./recycle.js'),
   },
   signal: { summary: 'send a signal or a command to a daemon', load: () => import('./signal.js') },
   scale: { summary: 'have a supervisor run so many workers', load: () => import('./scale.js') },

@@ -1,5 +1,5 @@
-// doublefork reload [names...]: of a supervisor, new workers, and whether they are ready; of others
-// SIGHUP, unless the app has another signal for it.
+// doublefork reload [names...]: a supervisor starts its program anew, and the new version serves; others
+// are sent SIGHUP, unless the app has another signal for it.
 
 import type { Command } from 'commander';
 import { EXIT } from './exit.js';
@@ -16,7 +16,7 @@ export function declare(command: Command): void {
     .option('--json', 'say in JSON what was done')
     .addHelpText(
       'after',
-      '\nOf a supervisor it waits until the new workers are ready; if they do not become so, it exits with 1 and\nthe workers from before go on. Of others it sends SIGHUP, or the signal that the app has for it.',
+      '\nA supervisor starts its program anew, by the names of before: a switched link counts. This waits until the\nnew version serves and the old one does not; if it fails, its error is printed, the exit code is 1 and all is\nas before. Others are sent SIGHUP, or the signal that the app has for it.',
     )
     .action(reload);
 }

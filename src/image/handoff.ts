@@ -4,7 +4,7 @@
 // process that is meant: in any other one, such as a child of it, the variable means nothing.
 
 import { fstatSync } from '../builtin/fs.js';
-import { setCloseOnExec } from '../posix/descriptor.js';
+import { close, setCloseOnExec } from '../posix/descriptor.js';
 import { shared } from '../posix/shared.js';
 
 export const VARIABLE = 'DOUBLEFORK_HANDOFF';
@@ -18,7 +18,15 @@ export interface HandedOver {
 /** A call that has returned, and as what. */
 export type Call =
   | { call: 'daemonize'; detached: boolean }
-  | { call: 'supervise'; id: number; generation: number; restarts: number };
+  | { call: 'supervise'; id: number; generation: number; restarts: number }
+  /** A call of supervise(), too: the image is to have workers of its own. `awaited`: see Superior. */
+  | { call: 'supervise image'; awaited: boolean };
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'daemonize',
+  'supervise',
+  'supervise image',
+] satisfies Call['call'][]);
 
 /** What is handed over to the call that has made the new image. */
 export interface Handoff {
@@ -28,6 +36,8 @@ export interface Handoff {
   stdio: readonly (HandedOver | null)[];
   /** The locked pidfile, if there is one. */
   pidfile: HandedOver | null;
+  /** The pipe with the orders of the process that keeps images; null: there is none. */
+  orders: number | null;
 }
 
 /** The part of the variable that is JSON. */
@@ -68,11 +78,11 @@ function decode(variable: string | undefined): Received | undefined {
   if (pid !== process.pid || !isPipe(readyFd, inode)) return undefined;
   const description = parse(match[3]!);
   if (description === undefined) return undefined;
-  const { stdio, pidfile, listeners, calls } = description;
+  const { stdio, pidfile, orders, listeners, calls } = description;
   const descriptors = new Set([readyFd, ...descriptorsOf(description)]);
   for (const fd of descriptors) setCloseOnExec(fd, true);
   return {
-    handoff: { readyFd, stdio, pidfile },
+    handoff: { readyFd, stdio, pidfile, orders: orders ?? null },
     calls,
     listeners: new Map(Object.entries(listeners)),
     descriptors,
@@ -84,7 +94,7 @@ function parse(json: string): Description | undefined {
   try {
     const description = JSON.parse(json) as Description;
     const { calls } = description;
-    const known = calls.every(({ call }) => call === 'daemonize' || call === 'supervise');
+    const known = calls.every(({ call }) => KNOWN.has(call));
     for (const fd of descriptorsOf(description)) fstatSync(fd);
     return known && calls.length > 0 ? description : undefined;
   } catch {
@@ -92,9 +102,18 @@ function parse(json: string): Description | undefined {
   }
 }
 
-function descriptorsOf({ stdio, pidfile, listeners }: Omit<Description, 'calls'>): number[] {
+function descriptorsOf({
+  stdio,
+  pidfile,
+  orders,
+  listeners,
+}: Omit<Description, 'calls'>): number[] {
   const handedOver = [...stdio, pidfile].flatMap((it) => it?.fd ?? []);
-  return [...handedOver, ...Object.values(listeners)];
+  return [
+    ...handedOver,
+    ...(typeof orders === 'number' ? [orders] : []),
+    ...Object.values(listeners),
+  ];
 }
 
 function isPipe(fd: number, inode: number): boolean {
@@ -116,11 +135,13 @@ export function encodeHandoff(given: {
   calls: readonly Call[];
   stdio: readonly (HandedOver | undefined)[];
   pidfile?: HandedOver | undefined;
+  orders?: number;
   listeners: readonly { name: string; fd: number }[];
 }): { text: string; descriptors: number[] } {
   const description: Description = {
     stdio: given.stdio.map((it) => it ?? null),
     pidfile: given.pidfile ?? null,
+    orders: given.orders ?? null,
     listeners: Object.fromEntries(given.listeners.map(({ name, fd }) => [name, fd])),
     calls: [...given.calls],
   };
@@ -132,11 +153,25 @@ export function receivedCalls(): { calls: readonly Call[]; handoff: Handoff | un
   return received;
 }
 
-/** The inherited socket of this name, once. */
-export function takeListener(name: string): number | undefined {
+/** The inherited socket of this name, once; one that is not wanted is as if it were not asked for. */
+export function takeListener(name: string, isWanted: (fd: number) => boolean): number | undefined {
   const fd = received.listeners.get(name);
+  if (fd === undefined || !isWanted(fd)) return undefined;
   received.listeners.delete(name);
   return fd;
+}
+
+/** Whether this image is another version than the one that it inherits from, and may want other sockets. */
+export function isSuccessor(): boolean {
+  return received.calls.at(-1)?.call === 'supervise image';
+}
+
+/** Closes the sockets that were not taken. @returns their names */
+export function closeListenersNotTaken(): string[] {
+  const names = [...received.listeners.keys()];
+  for (const fd of received.listeners.values()) close(fd);
+  received.listeners.clear();
+  return names;
 }
 
 /** Whether a descriptor was handed over: for a purpose, unlike others that were inherited. */

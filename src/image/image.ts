@@ -1,16 +1,20 @@
 // How to run this program again, from its start.
 
-import { readFileSync } from '../builtin/fs.js';
+import { readFileSync, realpathSync, statSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
+import { isAbsolute, resolve } from '../builtin/path.js';
 import { posixError } from '../posix/errors.js';
+import { findExecutable } from '../posix/path.js';
 import { shared } from '../posix/shared.js';
 
 // As they were: programs take words out of process.argv as they understand them, and move elsewhere.
-const { argv0, argv, execArgv, cwd } = shared('image', () => ({
+const { argv0, argv, execArgv, cwd, pwd, searched } = shared('image', () => ({
   argv0: process.argv0,
   argv: [...process.argv],
   execArgv: [...process.execArgv],
   cwd: workingDirectory(),
+  pwd: process.env.PWD,
+  searched: process.env.PATH ?? '',
 }));
 
 /** What execve(2) needs, and where. */
@@ -44,6 +48,48 @@ export function sameImage(call: 'daemonize' | 'supervise'): Image {
     script: argv[1] === undefined || isEvaluated() || isSingleExecutable() ? [] : [argv[1]],
     cwd: cwd === workingDirectory() ? undefined : cwd,
   };
+}
+
+/**
+ * This program by the names with which it was started, for a later start that is to find what they lead
+ * to then: a link in them may be switched, and Node replaced. The working directory is `$PWD`, if that
+ * led there: the kernel knows it only by where it was.
+ * @throws ENOTSUP as {@link sameImage}
+ */
+export function imageByName(call: 'supervise'): () => Image {
+  const { argv: same, script } = sameImage(call);
+  const directory = logicalDirectory();
+  const rename = (path: string) =>
+    cwd !== undefined && directory !== undefined && path.startsWith(`${cwd}/`)
+      ? resolve(directory, path.slice(cwd.length + 1))
+      : path;
+  const scripts = new Set(script);
+  const words = same.map((word) => (scripts.has(word) ? rename(word) : word));
+  const interpreter = interpreterByName(directory);
+  return () => ({
+    path: interpreter(),
+    argv: words,
+    script: script.map(rename),
+    cwd: directory,
+  });
+}
+
+function logicalDirectory(): string | undefined {
+  if (cwd === undefined || pwd === undefined || !isAbsolute(pwd)) return cwd;
+  const [named, real] = [pwd, cwd].map((path) => statSync(path, { throwIfNoEntry: false }));
+  const isSame = named !== undefined && named.ino === real?.ino && named.dev === real.dev;
+  return isSame ? pwd : cwd;
+}
+
+/** As a shell has found it; where that is not how it was found, by its path. */
+function interpreterByName(directory: string | undefined): () => string {
+  const find = () => findExecutable(argv0, directory ?? '/', searched);
+  try {
+    if (realpathSync(find()) === process.execPath) return find;
+  } catch {
+    // Not found: it was started by somebody who gave it another name.
+  }
+  return () => process.execPath;
 }
 
 function words(call: string): string[] {

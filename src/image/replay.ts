@@ -6,7 +6,7 @@
 import { shared } from '../posix/shared.js';
 import { type Call, type Handoff, receivedCalls } from './handoff.js';
 
-type CallOf<C extends Call['call']> = Extract<Call, { call: C }>;
+type CallOf<C extends string> = Extract<Call, { call: C }>;
 
 interface Replay {
   /** The process that replays; a fork of it does not. */
@@ -43,16 +43,17 @@ export function callsUpTo(last: Call): readonly Call[] {
  * has made the image comes with the handoff.
  * @throws ERR_INVALID_STATE if the program has come to another call than the one that was recorded
  */
-export function nextReplayedCall<C extends Call['call']>(
+export function nextReplayedCall<C extends 'daemonize' | 'supervise'>(
   name: C,
-): { call: CallOf<C>; handoff: Handoff | undefined } | undefined {
+): { call: CallOf<C | `${C} image`>; handoff: Handoff | undefined } | undefined {
   const call = isReplaying() ? replay.ahead.shift() : undefined;
   if (call === undefined) return undefined;
-  if (call.call !== name) {
-    const why = `${call.call}() comes first: with the exec engine a program must make the same calls in the same order each time`;
+  if (call.call !== name && call.call !== `${name} image`) {
+    const why = `${call.call.split(' ', 1)[0]}() comes first: with the exec engine a program must make the same calls in the same order each time`;
     throw Object.assign(new Error(`${name}() cannot go on: ${why}`), { code: 'ERR_INVALID_STATE' });
   }
-  recordCall(call);
+  // It returns in the workers of this image, each as its own.
+  if (call.call !== 'supervise image') recordCall(call);
   const handoff = replay.ahead.length === 0 ? receivedCalls().handoff : undefined;
-  return { call: call as CallOf<C>, handoff };
+  return { call: call as CallOf<C | `${C} image`>, handoff };
 }

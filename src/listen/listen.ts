@@ -1,7 +1,7 @@
 // listen(): a listening socket that is there before the program serves, and while it is replaced.
 
 import { absolutePath } from '../image/directory.js';
-import { takeListener } from '../image/handoff.js';
+import { isSuccessor, takeListener } from '../image/handoff.js';
 import { bindMethods } from '../posix/bind.js';
 import { close } from '../posix/descriptor.js';
 import { integer, outOfRange, text } from '../posix/errors.js';
@@ -105,12 +105,17 @@ export function openListeners(): readonly Listener[] {
   return [...listeners.values()];
 }
 
+export function listenerNamed(name: string): Listener | undefined {
+  return listeners.get(name);
+}
+
 /**
  * Binds a stream socket and listens on it, at once: errors are thrown, not emitted, and the address
  * is known when it returns. Called before supervise(), the supervisor keeps it open and all workers
  * accept from it, so that connections wait while a worker is replaced. Called before a change of
  * user, it may have a port below 1024. In the new image of an exec engine it returns the socket of
- * this name that the image was given, whatever the options say.
+ * this name that the image was given, whatever the options say; in one that a reload has started, if they
+ * name the same address.
  * @param name what it is called in messages; each once
  * @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOTFOUND, ENAMETOOLONG; ERR_INVALID_ARG_TYPE,
  * ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE for wrong options or a name that is taken
@@ -125,7 +130,7 @@ export function listen(name: string, options: ListenOptions): Listener {
   }
   refuseUnknown(options, 'path' in (options ?? {}) ? UNIX_NAMES : TCP_NAMES, 'options');
   const backlog = integer(options.backlog ?? 511, 'options.backlog', 1);
-  const inherited = takeListener(name);
+  const inherited = takeListener(name, (fd) => !isSuccessor() || isBoundTo(fd, options));
   const bound =
     'path' in options
       ? bindPath(options, backlog, inherited)
@@ -133,6 +138,24 @@ export function listen(name: string, options: ListenOptions): Listener {
   const listener = new Socket(name, bound);
   listeners.set(name, listener);
   return listener;
+}
+
+/**
+ * In an image of another version the same name may mean another address: then it is another socket.
+ * (A host that is a name is not looked up for this: whoever changes that gives the socket another name.)
+ */
+function isBoundTo(fd: number, options: ListenOptions): boolean {
+  const bound = getsockname(fd);
+  if ('path' in options) return 'path' in bound && bound.path === absolutePath(options.path);
+  return (
+    'port' in bound &&
+    (options.port === 0 || options.port === bound.port) &&
+    (!isAddress(options.host) || options.host === bound.host)
+  );
+}
+
+function isAddress(host: string | undefined): boolean {
+  return host !== undefined && /^[0-9.]+$|:/.test(host);
 }
 
 function bindPort(options: TcpOptions, backlog: number): number {

@@ -9,6 +9,9 @@ import type { SupervisorStatus } from './status.js';
 /** The answer to a request. */
 export type Answer = { ok: true } | { ok: false; error: string };
 
+/** Answered when all is done. */
+const TAKES_TIME: ReadonlySet<Request['command']> = new Set(['reload', 'rollback', 'recycle']);
+
 /** A connection to a supervisor. */
 export class ControlClient implements AsyncDisposable {
   readonly #socket: Socket;
@@ -37,8 +40,8 @@ export class ControlClient implements AsyncDisposable {
 
   /**
    * @param path of the socket: the option `control` of supervise()
-   * @param timeout how long an answer may take, in ms; 0 (default): any time. One to reload(), which
-   * comes when all is done, always may. What is too late ends the connection.
+   * @param timeout how long an answer may take, in ms; 0 (default): any time. One to reload(),
+   * rollback() and recycle(), which comes when all is done, always may. What is too late ends the connection.
    * @throws ENOENT, ECONNREFUSED if no supervisor listens there; EACCES if it is another user's
    */
   static connect(path: string, timeout = 0): Promise<ControlClient> {
@@ -74,11 +77,28 @@ export class ControlClient implements AsyncDisposable {
   }
 
   /**
-   * Replaces the workers one by one; settles when all are.
-   * @throws if a replacement fails, with its error; the old workers go on
+   * Has the program started anew, by the names of before, and serve; settles when it does, and the workers
+   * of the version before are gone.
+   * @throws if the new one fails before it serves, with what it has said; nothing has changed then
    */
   reload(): Promise<void> {
     return this.#order({ command: 'reload' });
+  }
+
+  /**
+   * Has the version before serve again, which has stayed in memory; settles as {@link reload}.
+   * @throws if there is none
+   */
+  rollback(): Promise<void> {
+    return this.#order({ command: 'rollback' });
+  }
+
+  /**
+   * Replaces the workers one by one by new ones of the same version; settles when all are.
+   * @throws if a replacement fails, with its error; the old workers go on
+   */
+  recycle(): Promise<void> {
+    return this.#order({ command: 'recycle' });
   }
 
   /** Has so many workers. */
@@ -122,7 +142,7 @@ export class ControlClient implements AsyncDisposable {
   }
 
   #deadlineOf({ command }: Request): NodeJS.Timeout | undefined {
-    if (this.#timeout === 0 || command === 'reload') return undefined;
+    if (this.#timeout === 0 || TAKES_TIME.has(command)) return undefined;
     return setTimeout(() => {
       this.#timedOut = true;
       this.close();

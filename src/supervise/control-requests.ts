@@ -1,6 +1,6 @@
 // What clients of the control socket ask for, and what they are told.
 
-import { type Client, type ControlSocket, parseRequest, type Request } from './control.js';
+import { parseRequest, type Request, type Requester, type RequestSource } from './control.js';
 import type { Journal } from './journal.js';
 import type { Decision, Event } from './policy/state.js';
 import type { SupervisorStatus } from './status.js';
@@ -9,15 +9,17 @@ import type { SupervisorStatus } from './status.js';
 export interface Sources {
   status(now: number): SupervisorStatus;
   journal: Journal;
+  /** What concerns images of the program. @returns whether it is seen to */
+  images?(client: Requester, request: Request, line: string): boolean;
 }
 
 export class ControlRequests {
-  readonly #socket: ControlSocket;
+  readonly #socket: RequestSource;
   readonly #sources: Sources;
-  /** Clients that wait for the end of a reload. */
-  #reloading: Client[] = [];
+  /** Clients that wait for the end of a recycle. */
+  #recycling: Requester[] = [];
 
-  constructor(socket: ControlSocket, sources: Sources) {
+  constructor(socket: RequestSource, sources: Sources) {
     this.#socket = socket;
     this.#sources = sources;
   }
@@ -27,11 +29,13 @@ export class ControlRequests {
     for (const { client, line } of this.#socket.serve(ready)) {
       const request = parseRequest(line);
       if (typeof request === 'string') answer(client, { ok: false, error: request });
-      else yield* this.#handle(client, request, now);
+      else if (this.#sources.images?.(client, request, line) !== true) {
+        yield* this.#handle(client, request, now);
+      }
     }
   }
 
-  *#handle(client: Client, request: Request, now: number): Generator<Event> {
+  *#handle(client: Requester, request: Request, now: number): Generator<Event> {
     switch (request.command) {
       case 'status':
         answer(client, { ok: true, ...this.#sources.status(now) });
@@ -41,10 +45,15 @@ export class ControlRequests {
         if (request.follow) client.follows = true;
         else client.end();
         return;
-      case 'reload':
+      case 'recycle':
         // Answered when it is known how it went.
-        this.#reloading.push(client);
-        yield { type: 'reload', now };
+        this.#recycling.push(client);
+        yield { type: 'recycle', now };
+        return;
+      case 'reload':
+      case 'rollback':
+        // Asked of the image itself, which is not who has others.
+        answer(client, { ok: false, error: `not for this one to do: ${request.command}` });
         return;
       case 'scale':
         yield { type: 'scale', now, workers: request.workers };
@@ -58,20 +67,28 @@ export class ControlRequests {
     answer(client, { ok: true });
   }
 
+  /** A line for those who follow the log. */
+  log(line: string): void {
+    for (const client of this.#socket.clients) if (client.follows) client.send(line);
+  }
+
   /** Tells those who follow the log, and those who wait for what has happened. */
   tell(decision: Decision, line: string, lastError: string | undefined): void {
-    for (const client of this.#socket.clients) if (client.follows) client.send(line);
+    this.log(line);
     const failed =
       decision.event === 'stop' ||
-      (decision.event === 'replacement-failed' && decision.reason === 'reload');
-    if (!failed && decision.event !== 'reloaded') return;
+      (decision.event === 'replacement-failed' && decision.reason === 'recycle');
+    if (!failed && decision.event !== 'recycled') return;
     const error = lastError ?? 'the replacement failed; the old workers go on';
-    for (const client of this.#reloading)
+    for (const client of this.#recycling)
       answer(client, failed ? { ok: false, error } : { ok: true });
-    this.#reloading = [];
+    this.#recycling = [];
   }
 }
 
-function answer(client: Client, value: { ok: true } | { ok: false; error: string }): void {
+export function answer(
+  client: Requester,
+  value: { ok: true } | { ok: false; error: string },
+): void {
   client.send(JSON.stringify(value));
 }

@@ -10,7 +10,7 @@ import { MOST_WORKERS } from './options.js';
 
 /** What can be asked of a supervisor. */
 export type Request =
-  | { command: 'status' | 'stop' | 'kill' | 'restart' | 'reload' }
+  | { command: 'status' | 'stop' | 'kill' | 'restart' | 'recycle' | 'reload' | 'rollback' }
   | { command: 'scale'; workers: number }
   | { command: 'log'; follow: boolean };
 
@@ -19,8 +19,26 @@ const MOST_CLIENTS = 32;
 const LONGEST_REQUEST = 4096;
 const MOST_WAITING = 1 << 20;
 
+/** Somebody who has asked. */
+export interface Requester {
+  /** Wants each line of the log as it comes. */
+  follows: boolean;
+  /** Sends a line, now or when there is room. */
+  send(line: string): void;
+  /** Nothing more comes. */
+  end(): void;
+}
+
+/** Where requests come from. */
+export interface RequestSource {
+  readonly clients: readonly Requester[];
+  requests(): PollRequest[];
+  /** Does what can be done now. @returns what clients ask for */
+  serve(ready: ReadonlyMap<number, number>): Iterable<{ client: Requester; line: string }>;
+}
+
 /** Somebody at the other end. */
-export class Client {
+export class Client implements Requester {
   readonly fd: number;
   #input = '';
   #output = Buffer.alloc(0);
@@ -92,7 +110,7 @@ export class Client {
   }
 }
 
-export class ControlSocket implements Disposable {
+export class ControlSocket implements RequestSource, Disposable {
   readonly #socket: UnixSocket;
   #clients: Client[] = [];
 
@@ -201,7 +219,9 @@ export function parseRequest(line: string): Request | string {
     case 'stop':
     case 'kill':
     case 'restart':
+    case 'recycle':
     case 'reload':
+    case 'rollback':
       return { command };
     case 'log':
       return { command, follow: follow === true };

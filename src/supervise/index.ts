@@ -13,8 +13,8 @@ import type { Worker } from './worker.js';
  * engine workers are fresh images instead, which run the program from its start until this call.
  *
  * It ends when it is told to (SIGTERM, SIGINT; SIGQUIT does not wait for the workers), when it gives
- * up, or when no worker is left to start again. SIGHUP replaces the workers one by one; SIGUSR1 and
- * SIGUSR2 are passed on to them.
+ * up, or when no worker is left to start again. SIGHUP starts the program anew, and the new version takes
+ * over below the same pid; SIGUSR1 and SIGUSR2 are passed on to the workers.
  * @throws with nothing changed: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE and ERR_OUT_OF_RANGE for
  * wrong options; EADDRINUSE and others for the control socket; the error of open(2) for the log;
  * EBUSY if child processes are running or a thread does not come to rest; ENOTSUP where the engine

@@ -37,8 +37,7 @@ export class Journal implements Disposable {
   /** Writes a decision down, if that is possible without waiting. @returns its line */
   tell(decision: Decision): string {
     const line = this.#line(levelOf(decision), sentence(decision), fieldsOf(decision));
-    this.#recent.push(line);
-    if (this.#recent.length > KEPT) this.#recent.shift();
+    this.keep(line);
     if (this.#fd === undefined) return line;
     if (!isWritable(this.#fd)) {
       this.#lost++;
@@ -50,6 +49,12 @@ export class Journal implements Disposable {
     }
     this.#write(line);
     return line;
+  }
+
+  /** Keeps a line that somebody else has written down. */
+  keep(line: string): void {
+    this.#recent.push(line);
+    if (this.#recent.length > KEPT) this.#recent.shift();
   }
 
   #line(level: Level, msg: string, fields: object): string {

@@ -71,6 +71,20 @@ export interface SuperviseOptions {
    * `$DOUBLEFORK_CONTROL`; else there is none.
    */
   control?: string;
+  /**
+   * Keep the image that served before a reload, without workers, so that a rollback takes no start of the
+   * program. Default true. The first one stays in any case: its process is the service's.
+   */
+  keepPrevious?: boolean;
+  /**
+   * Go back to it by itself when the one that has succeeded it gives up within `minUptime`. Default true.
+   */
+  rollbackOnFailure?: boolean;
+  /**
+   * Paths of files, or of links, whose change is a reload: that of the link itself, or of what it leads to,
+   * once it is half a second old. Relative ones begin where `process.cwd()` is now.
+   */
+  watch?: string | readonly string[];
   /** Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. */
   log?: string;
   /**
@@ -106,6 +120,10 @@ export interface Plan {
   /** `'auto'`, `'none'` or an absolute path. */
   cgroup: string;
   exec: readonly string[] | undefined;
+  keepPrevious: boolean;
+  rollbackOnFailure: boolean;
+  /** Absolute. */
+  watch: readonly string[];
   engine: 'auto' | 'fork' | 'exec';
   recordLocks: RecordLockPolicy;
 }
@@ -138,6 +156,9 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   lifetimeJitter: true,
   onGiveUp: true,
   control: true,
+  keepPrevious: true,
+  rollbackOnFailure: true,
+  watch: true,
   log: true,
   cgroup: true,
   exec: true,
@@ -199,6 +220,9 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
       giveUpCode: integer(options.onGiveUp ?? 1, 'options.onGiveUp', 1, 255),
     },
     automaticPing: watchdog.automatic,
+    keepPrevious: flag(options.keepPrevious ?? true, 'options.keepPrevious'),
+    rollbackOnFailure: flag(options.rollbackOnFailure ?? true, 'options.rollbackOnFailure'),
+    watch: pathsOf(options.watch ?? [], surroundings),
     control: controlOf(options.control, surroundings),
     log: logOf(options.log ?? 'stderr', surroundings),
     cgroup: groupOf(options.cgroup ?? 'auto', surroundings),
@@ -214,6 +238,21 @@ function oneOf<T extends string>(value: T | undefined, name: string, words: read
   if (words.includes(value)) return value;
   const all = words.map((word) => `'${word}'`).join(', ');
   throw outOfRange(`options.${name}`, `one of ${all}`, value);
+}
+
+function pathsOf(value: string | readonly string[], { cwd }: Surroundings): readonly string[] {
+  const paths: readonly string[] = typeof value === 'string' ? [value] : value;
+  if (!Array.isArray(paths))
+    throw invalidType('options.watch', 'a path or an Array of paths', value);
+  return paths.map((path) => {
+    if (text(path, 'options.watch') === '') throw outOfRange('options.watch', 'a path', "''");
+    return resolve(cwd, path);
+  });
+}
+
+function flag(value: unknown, name: string): boolean {
+  if (typeof value !== 'boolean') throw invalidType(name, 'of type boolean', value);
+  return value;
 }
 
 function fraction(value: unknown, name: string): number {

@@ -17,6 +17,8 @@ export function levelOf(decision: Decision): Level {
     case 'refused':
     case 'kill':
     case 'replacement-failed':
+    case 'image-failed':
+    case 'image-exit':
     case 'no-control':
     case 'no-cgroup':
     case 'no-manager':
@@ -35,7 +37,7 @@ export function describeExit(exit: Exit): string {
   return `${describeOutcome(exit)}${told}${why}`;
 }
 
-function describeOutcome({ exitCode, signal, coreDumped, outOfMemory }: Outcome): string {
+export function describeOutcome({ exitCode, signal, coreDumped, outOfMemory }: Outcome): string {
   if (outOfMemory) return 'out of memory';
   if (signal === null) return `exited with code ${exitCode}`;
   return `killed by ${signal}${coreDumped ? ', core dumped' : ''}`;
@@ -65,10 +67,20 @@ export function sentence(decision: Decision): string {
       return `worker ${decision.worker} stays: its replacement failed (${decision.reason})`;
     case 'serving':
       return `all ${decision.workers} workers are ready`;
-    case 'reloaded':
+    case 'recycled':
       return 'all workers were replaced';
     case 'scale':
       return `from ${decision.from} to ${decision.to} workers`;
+    case 'image-start':
+      return `image ${decision.image} of the program started with pid ${decision.imagePid}: ${decision.reason}`;
+    case 'image-serves':
+      return `image ${decision.image} serves after ${decision.after} ms`;
+    case 'image-parked':
+      return `image ${decision.image} serves no more, and is kept for a rollback`;
+    case 'image-failed':
+      return `image ${decision.image} failed before it served: ${decision.error}`;
+    case 'image-exit':
+      return `image ${decision.image} ended: ${decision.error}`;
     case 'no-control':
       return `nobody can ask how the workers are: ${decision.error}`;
     case 'no-cgroup':

@@ -128,7 +128,8 @@ function programRequest(argv: readonly string[]): ImageRequest {
   };
 }
 
-function spawn(request: ImageRequest, pipe: number, procs: number): Spawned {
+/** @throws the error of fork(2) and of what it needs, with nothing started */
+export function spawn(request: ImageRequest, pipe: number, procs: number): Spawned {
   const result = addon.spawn(request, pipe, procs);
   if (typeof result === 'number') return { pid: result, error: undefined };
   const [errno, sentence, call, pid] = result;

@@ -22,8 +22,19 @@ export interface WorkerStatus {
   startsIn: number | null;
 }
 
-export interface SupervisorStatus {
+/** An image of the program, by its number (the first one is 1) and the process of its supervisor. */
+export interface ImageStatus {
+  number: number;
   pid: number;
+}
+
+export interface SupervisorStatus {
+  /** The service's, which never changes. */
+  pid: number;
+  /** The one that serves; number 0: it was killed, and is being started again. */
+  image: ImageStatus;
+  /** The one before, to which a rollback leads; null: there is none. */
+  previous: ImageStatus | null;
   phase: State['phase'];
   uptime: number;
   restarts: number;
@@ -39,6 +50,8 @@ export function statusOf(
 ): SupervisorStatus {
   return {
     pid: process.pid,
+    image: { number: 1, pid: process.pid },
+    previous: null,
     phase: state.phase,
     uptime: Math.round(now - since),
     restarts: state.restarts,

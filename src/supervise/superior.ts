@@ -3,6 +3,7 @@
 
 import type { Daemon } from '../detach/daemon.js';
 import { thisProcess } from '../detach/this-process.js';
+import type { Event } from './policy/state.js';
 import type { Worker } from './worker.js';
 
 /** Whom a supervisor reports to. */
@@ -11,6 +12,8 @@ export interface Superior {
   readonly awaited: boolean;
   /** Whether this process has a supervisor itself. */
   readonly isWorker: boolean;
+  /** Whether it serves already, and one failure of this process is enough to leave it at that. */
+  readonly isTrial?: boolean;
   /** How often to say that the supervisor does not hang, in ms; 0: never. */
   readonly pingEvery: number;
   ping(): void;
@@ -18,6 +21,14 @@ export interface Superior {
   ready(): Error | undefined;
   /** It is over. `reason` is for people. */
   ended(code: number, reason: string | undefined): void;
+  /** The last worker of a parked image is gone. */
+  parked?(): void;
+  /** A line of the log was told. */
+  log?(line: string): void;
+  /** Somebody asks for the next version. Without this the supervisor sees to that itself. */
+  reload?(): void;
+  /** What it wants done. */
+  takeOrders?(now: number): Event[];
   /** The log files were moved away. */
   reopenLogs(): void;
   /** In a worker: what was the supervisor's to say is the worker's supervisor's business now. */

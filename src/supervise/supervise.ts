@@ -7,7 +7,7 @@ import { replaceStreams } from '../detach/streams.js';
 import { thisProcess } from '../detach/this-process.js';
 import { startDirectory } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
-import { sameImage } from '../image/image.js';
+import { type Image, imageByName, sameImage } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError, sayFirst } from '../posix/errors.js';
 import {
@@ -18,10 +18,11 @@ import {
   refuseWorkers,
 } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
+import { KeeperSuperior } from './keeper.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
 import { findSuperior, type Superior } from './superior.js';
-import { Supervisor } from './supervisor.js';
+import { type ImageSource, Supervisor } from './supervisor.js';
 import { Worker, type WorkerIdentity } from './worker.js';
 import { WorkerPipeWriter } from './worker-pipe.js';
 
@@ -33,9 +34,11 @@ export function supervise(options: SuperviseOptions = {}): Worker {
   refuseWorkers('supervise');
   const replayed = nextReplayedCall('supervise');
   try {
-    return replayed === undefined
-      ? start(options)
-      : resumeInNewImage(options, replayed.call, replayed.handoff);
+    if (replayed === undefined) return start(options);
+    const { call, handoff } = replayed;
+    return call.call === 'supervise'
+      ? resumeInNewImage(options, call, handoff)
+      : startInNewImage(options, call.awaited, handoff!);
   } catch (error) {
     throw sayFirst(error);
   }
@@ -44,6 +47,17 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 function start(options: SuperviseOptions): Worker {
   const reportsTo = findSuperior(current);
   const plan = check(options, reportsTo);
+  const spawner = chooseSpawner(plan);
+  const supervisor = new Supervisor(plan, reportsTo, spawner, imagesFor(plan));
+  // For this one alone, not for what the workers start.
+  delete process.env[CONTROL_VARIABLE];
+  const { identity, pipe } = supervisor.run();
+  recordCall({ call: 'supervise', ...identity });
+  return makeWorker(identity, pipe, plan, reportsTo);
+}
+
+/** @throws EBUSY: what a supervisor cannot have, it does not begin with */
+function chooseSpawner(plan: Plan): Spawner | undefined {
   const children = childProcesses();
   const spawner = spawnerFor(plan, children);
   // They would be the supervisor's, which runs nothing that could hear of them.
@@ -53,12 +67,36 @@ function start(options: SuperviseOptions): Worker {
   );
   // It keeps the locks, and runs nothing that would use what they protect.
   if (plan.recordLocks === 'refuse' && plan.exec === undefined) refuseRecordLocks('supervise');
-  const supervisor = new Supervisor(plan, reportsTo, spawner);
-  // For this one alone, not for what the workers start.
-  delete process.env[CONTROL_VARIABLE];
+  return spawner;
+}
+
+/** An image that a reload has started: a supervisor, too, whose predecessor keeps the service's pid. */
+function startInNewImage(options: SuperviseOptions, awaited: boolean, handoff: Handoff): Worker {
+  const keeper = new KeeperSuperior(handoff.orders!, handoff.readyFd, awaited);
+  // The keeper has the control socket.
+  const plan: Plan = { ...check(options, keeper), control: undefined };
+  const spawner = chooseSpawner(plan);
+  const supervisor = new Supervisor(plan, keeper, spawner, keeper);
+  takeStreams(handoff);
+  keeper.say({ word: 'arrived' });
   const { identity, pipe } = supervisor.run();
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, plan, reportsTo);
+  return makeWorker(identity, pipe, plan, keeper);
+}
+
+/** How to come by the next image; found out now, while the names lead to this one. */
+function imagesFor({ limits, keepPrevious, rollbackOnFailure, watch }: Plan): ImageSource {
+  let image: () => Image;
+  try {
+    image = imageByName('supervise');
+  } catch (error) {
+    // Told to whoever asks for one.
+    image = () => {
+      throw error;
+    };
+  }
+  const { readyTimeout, minUptime } = limits;
+  return { image, readyTimeout, minUptime, keepPrevious, rollbackOnFailure, watch };
 }
 
 /**
@@ -73,17 +111,19 @@ function resumeInNewImage(
   const reportsTo = findSuperior(current);
   const plan = check(options, reportsTo);
   const pipe = new WorkerPipeWriter(handoff?.readyFd);
-  if (handoff !== undefined) {
-    replaceStreams(handoff.stdio.map((it) => it !== null));
-    Redirection.adopt(
-      handoff.stdio.map(() => ({ kind: 'keep' })),
-      handoff.stdio,
-    ).apply();
-  }
+  if (handoff !== undefined) takeStreams(handoff);
   const worker = makeWorker(identity, pipe, plan, reportsTo);
   if (handoff === undefined) worker[Symbol.dispose]();
   else pipe.arrived();
   return worker;
+}
+
+function takeStreams({ stdio }: Handoff): void {
+  replaceStreams(stdio.map((it) => it !== null));
+  Redirection.adopt(
+    stdio.map(() => ({ kind: 'keep' })),
+    stdio,
+  ).apply();
 }
 
 function check(options: SuperviseOptions, { awaited }: Superior): Plan {

@@ -2,13 +2,16 @@
 // threads are stopped for good, its event loop does not turn. What is left waits in poll(2), asks the
 // policy what to do, and does it.
 
+import type { Image } from '../image/image.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
 import { errorText } from '../posix/errors.js';
 import { pause } from '../posix/pause.js';
 import { _exit } from '../posix/process.js';
-import { ControlRequests } from './control-requests.js';
+import type { Request, Requester, RequestSource } from './control.js';
+import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
+import { type ImageRules, Images } from './images.js';
 import { MemoryWatch } from './memory.js';
 import type { Plan } from './options.js';
 import { decide, initial, nextDeadline } from './policy/policy.js';
@@ -30,11 +33,19 @@ const FORKS_BETWEEN_COLLECTIONS = 200;
 /** Exit code after an error of this program's own: EX_SOFTWARE of sysexits(3). */
 const FAILED = 70;
 
+/** How a supervisor comes by other images of its program. */
+export interface ImageSource extends ImageRules {
+  /** See KeeperHost. */
+  image(): Image;
+}
+
 export class Supervisor {
   readonly #reportsTo: Superior;
   readonly #resources: Resources;
   readonly #starter: Starter;
+  readonly #source: RequestSource | undefined;
   readonly #requests: ControlRequests | undefined;
+  readonly #images: Images | undefined;
   readonly #memory: MemoryWatch;
   readonly #workers: Workers;
   readonly #queue: Event[] = [];
@@ -43,25 +54,66 @@ export class Supervisor {
   #forks = 0;
   #forksAtCollection = 0;
   #stopped = false;
+  /** The first failure is the last one. */
+  #isTrial: boolean;
   #nextPing: number;
 
   /**
    * @param spawner the exec engine; undefined: workers are forks
+   * @param images how to come by others of the program; or whoever keeps this one
    * @throws what opening the log, the control socket and the group does, with nothing changed
    */
-  constructor(plan: Plan, reportsTo: Superior, spawner: Spawner | undefined) {
+  constructor(
+    plan: Plan,
+    reportsTo: Superior,
+    spawner: Spawner | undefined,
+    images: ImageSource | RequestSource,
+  ) {
     const since = performance.now();
     this.#reportsTo = reportsTo;
+    this.#isTrial = reportsTo.isTrial === true;
     this.#resources = new Resources(plan);
     const { control, groups, journal } = this.#resources;
     this.#starter = new Starter(spawner, groups, plan.exec);
     this.#memory = new MemoryWatch(plan.limits.memoryLimit, since);
-    this.#workers = new Workers(() => this.#memory.ranOut());
+    this.#workers = new Workers(
+      () => this.#memory.ranOut(),
+      (pid) => this.#reload(`worker with pid ${pid}`),
+    );
     this.#state = initial({ ...plan.limits, arrives: spawner?.arrives === true });
-    const status = (now: number) => statusOf(this.#state, now, since, this.#workers.reports);
-    this.#requests = control && new ControlRequests(control, { status, journal });
+    const status = (now: number) => ({
+      ...statusOf(this.#state, now, since, this.#workers.reports),
+      ...this.#images?.status,
+    });
+    this.#source = 'image' in images ? control : images;
+    this.#images = 'image' in images ? this.#keepImages(images) : undefined;
+    const handle = (client: Requester, request: Request, line: string) =>
+      this.#askImages(client, request, line);
+    this.#requests =
+      this.#source && new ControlRequests(this.#source, { status, journal, images: handle });
     this.#nextPing = reportsTo.pingEvery > 0 ? since : Number.POSITIVE_INFINITY;
     this.#queue.push({ type: 'start', now: since, workers: plan.workers });
+  }
+
+  #keepImages(source: ImageSource): Images {
+    const { awaited } = this.#reportsTo;
+    return new Images(source, {
+      image: () => source.image(),
+      awaited,
+      stopping: () => this.#state.phase === 'stopping',
+      push: (event) => void this.#queue.push(event),
+      tell: (decision) => this.#tell(decision),
+      log: (line) => {
+        this.#resources.journal.keep(line);
+        this.#requests?.log(line);
+      },
+      adopt: (pid) => this.#workers.adopt(pid),
+      kill: (pid) => this.#workers.kill(pid),
+      exit: (code, reason) => {
+        if (reason !== undefined) this.#workers.reports.fail(reason);
+        return this.#exit(code);
+      },
+    });
   }
 
   /**
@@ -97,15 +149,22 @@ export class Supervisor {
   }
 
   #wait(): void {
-    const deadline = Math.min(nextDeadline(this.#state), this.#memory.next, this.#nextPing);
+    const deadline = Math.min(
+      nextDeadline(this.#state),
+      this.#memory.next,
+      this.#nextPing,
+      this.#images?.deadline ?? Number.POSITIVE_INFINITY,
+    );
     this.#collect();
     const ready = readyAmong(this.#pollRequests(), timeoutUntil(deadline));
     const now = performance.now();
     // In this order: what workers have said while this process was stopped counts before the time
     // that has passed meanwhile.
     this.#queue.push(...this.#workers.read(ready, now));
+    this.#images?.serve(ready);
     if (ready.has(this.#resources.signals.fd)) this.#takeSignals(now);
     if (this.#requests !== undefined) this.#queue.push(...this.#requests.serve(ready, now));
+    this.#queue.push(...(this.#reportsTo.takeOrders?.(now) ?? []));
     if (now >= deadline) this.#timePassed(now, deadline);
   }
 
@@ -113,6 +172,7 @@ export class Supervisor {
     const late = now - deadline > LATE ? now - deadline : 0;
     this.#queue.push({ type: 'tick', now, late });
     this.#queue.push(...this.#memory.sample(this.#pids(), now));
+    this.#images?.timePassed(now);
     if (now < this.#nextPing) return;
     this.#reportsTo.ping();
     this.#nextPing = now + this.#reportsTo.pingEvery;
@@ -130,9 +190,12 @@ export class Supervisor {
   }
 
   #pollRequests(): PollRequest[] {
-    const { signals, control } = this.#resources;
-    const requests = [{ fd: signals.fd, events: POLLIN }, ...this.#workers.pollRequests()];
-    return control === undefined ? requests : requests.concat(control.requests());
+    return [
+      { fd: this.#resources.signals.fd, events: POLLIN },
+      ...this.#workers.pollRequests(),
+      ...(this.#images?.pollRequests() ?? []),
+      ...(this.#source?.requests() ?? []),
+    ];
   }
 
   #takeSignals(now: number): void {
@@ -140,22 +203,74 @@ export class Supervisor {
       const by = sender === 0 ? signal : `${signal} from pid ${sender}`;
       switch (signal) {
         case 'SIGCHLD':
-          this.#queue.push(...this.#workers.reap(now));
-          break;
-        case 'SIGTERM':
-        case 'SIGINT':
-          this.#queue.push({ type: 'stop', now, by });
-          break;
-        case 'SIGQUIT':
-          this.#queue.push({ type: 'kill', now, by });
+          for (const event of this.#workers.reap(now)) this.#childEvent(event);
           break;
         case 'SIGHUP':
-          this.#queue.push({ type: 'reload', now });
+          this.#reload(by);
           break;
         default:
-          if (signal === 'SIGUSR1') this.#reopenLogs();
-          for (const pid of this.#pids()) this.#workers.passOn(pid, signal);
+          if (this.#images?.elsewhere) this.#images.signal(signal);
+          else this.#ownSignal(signal, by, now);
+          if (signal === 'SIGUSR1' && this.#images?.elsewhere) this.#reopenLogs();
       }
+    }
+  }
+
+  #childEvent(event: Event): void {
+    const isImage = event.type === 'exited' && this.#images?.exited(event.pid, event.outcome);
+    if (!isImage) this.#queue.push(event);
+  }
+
+  #reload(by: string): void {
+    if (this.#reportsTo.reload !== undefined) this.#reportsTo.reload();
+    else this.#images?.reload(by);
+  }
+
+  #ownSignal(signal: NodeJS.Signals, by: string, now: number): void {
+    switch (signal) {
+      case 'SIGTERM':
+      case 'SIGINT':
+        this.#queue.push({ type: 'stop', now, by });
+        break;
+      case 'SIGQUIT':
+        this.#queue.push({ type: 'kill', now, by });
+        break;
+      default:
+        if (signal === 'SIGUSR1') this.#reopenLogs();
+        for (const pid of this.#pids()) this.#workers.passOn(pid, signal);
+    }
+  }
+
+  /** What people ask of images, or of one that serves elsewhere. @returns whether it is seen to */
+  #askImages(client: Requester, request: Request, line: string): boolean {
+    const images = this.#images;
+    if (images === undefined) return false;
+    const settle = (error: string | undefined) =>
+      answer(client, error === undefined ? { ok: true } : { ok: false, error });
+    switch (request.command) {
+      case 'reload':
+        images.reload('the control socket', settle);
+        return true;
+      case 'rollback':
+        images.rollback(settle);
+        return true;
+      case 'log':
+        return false;
+      case 'stop':
+      case 'kill':
+        if (!images.elsewhere) return false;
+        images.stop(request.command === 'kill' ? 'SIGQUIT' : 'SIGTERM');
+        answer(client, { ok: true });
+        return true;
+      case 'status':
+        // While nothing serves there is that to say.
+        if (!images.isAsked) return false;
+        images.forward(client, line);
+        return true;
+      default:
+        if (!images.elsewhere) return false;
+        images.forward(client, line);
+        return true;
     }
   }
 
@@ -185,6 +300,11 @@ export class Supervisor {
         return undefined;
       case 'announce':
         this.#announce();
+        this.#images?.ownReady();
+        return undefined;
+      case 'parked':
+        this.#reportsTo.parked?.();
+        this.#images?.ownParked();
         return undefined;
       case 'exit':
         return this.#exit(action.code);
@@ -202,6 +322,7 @@ export class Supervisor {
       started = this.#starter.start({ id, generation, restarts }, () => {
         this.#resources.release();
         this.#workers.release();
+        this.#images?.release();
       });
     } catch (error) {
       this.#cannotFork(id, error as NodeJS.ErrnoException);
@@ -230,6 +351,14 @@ export class Supervisor {
     const told = decision.event === 'exit' ? reports.exit(decision) : decision;
     const line = this.#resources.journal.tell(told);
     this.#requests?.tell(decision, line, reports.lastError);
+    this.#reportsTo.log?.(line);
+    if (decision.event === 'serving') this.#isTrial = false;
+    if (told.event !== 'exit' || !this.#isTrial) return;
+    this.#queue.push({
+      type: 'kill',
+      now: performance.now(),
+      by: 'a worker failed before all served',
+    });
   }
 
   /** An error of this program's own. It must not get as far as Node, which would wait for threads. */
@@ -259,7 +388,9 @@ export class Supervisor {
     if (code !== 0) {
       this.#reportsTo.ended(code, this.#workers.reports.lastError);
     } else if (this.#stopped && !this.#state.announced) {
-      this.#reportsTo.ended(1, 'doublefork: stopped before the workers were ready');
+      const { lastError } = this.#workers.reports;
+      const text = this.#isTrial ? lastError : undefined;
+      this.#reportsTo.ended(1, text ?? 'doublefork: stopped before the workers were ready');
     } else {
       this.#reportsTo.ended(0, undefined);
     }

@@ -9,10 +9,19 @@ export type Message =
   | { type: 'arrived' }
   | { type: 'ready' }
   | { type: 'ping' }
+  /** It asks for the next version of the program. */
+  | { type: 'reload' }
   | { type: 'status'; text: string }
   | { type: 'error'; text: string };
 
-const letters = { A: 'arrived', R: 'ready', P: 'ping', S: 'status', E: 'error' } as const;
+const letters = {
+  A: 'arrived',
+  R: 'ready',
+  P: 'ping',
+  L: 'reload',
+  S: 'status',
+  E: 'error',
+} as const;
 
 /** Longest text that a worker may send; what is above is cut. */
 const LONGEST_TEXT = 16_384;
@@ -62,8 +71,8 @@ export class WorkerPipeReader implements Disposable {
 
 function parse(line: string): Message | undefined {
   const type = letters[line[0] as keyof typeof letters];
-  if (type === 'arrived' || type === 'ready' || type === 'ping') return { type };
   if (type === undefined) return undefined;
+  if (type !== 'status' && type !== 'error') return { type };
   try {
     return { type, text: String(JSON.parse(line.slice(1))) };
   } catch {
@@ -98,6 +107,10 @@ export class WorkerPipeWriter implements Disposable {
   /** Also tries again to send what did not fit. */
   ping(): void {
     this.#send('ping', 'P\n');
+  }
+
+  reload(): void {
+    this.#send('reload', 'L\n');
   }
 
   status(text: string): void {

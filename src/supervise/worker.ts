@@ -82,6 +82,14 @@ export class Worker implements Disposable {
     this.#pipe.status(text(what, 'what'));
   }
 
+  /**
+   * Asks for the next version: the program is started anew, and takes over once it is ready, when
+   * `signal` of this worker is aborted. What comes of it is told in the supervisor's log.
+   */
+  reload(): void {
+    this.#pipe.reload();
+  }
+
   /** Tells the supervisor why this worker is about to end. */
   explain(reason: unknown): void {
     this.#pipe.error(errorText(reason));

@@ -16,9 +16,14 @@ export class Workers {
   /** Images that have not come to supervise() yet, and the program's own signals that came for them. */
   readonly #arriving = new Map<number, Set<NodeJS.Signals>>();
   readonly #memoryRanOut: () => boolean;
+  readonly #onReload: (pid: number) => void;
 
-  /** @param memoryRanOut tells of a process that was killed whether it was for want of memory */
-  constructor(memoryRanOut: () => boolean) {
+  /**
+   * @param memoryRanOut tells of a process that was killed whether it was for want of memory
+   * @param onReload hears of a worker that asks for the next version
+   */
+  constructor(memoryRanOut: () => boolean, onReload: (pid: number) => void) {
+    this.#onReload = onReload;
     this.#memoryRanOut = memoryRanOut;
   }
 
@@ -27,6 +32,11 @@ export class Workers {
     this.#families.add(pid, group);
     if (error !== undefined) this.reports.error(pid, error.message);
     else if (arriving) this.#arriving.set(pid, new Set());
+  }
+
+  /** A child that is no worker, and whose end is told as that of one. */
+  adopt(pid: number): void {
+    this.#families.add(pid, undefined);
   }
 
   pollRequests(): PollRequest[] {
@@ -48,6 +58,7 @@ export class Workers {
     for (const message of pipe.read()) {
       if (message.type === 'status') this.reports.status(pid, message.text);
       else if (message.type === 'error') this.reports.error(pid, message.text);
+      else if (message.type === 'reload') this.#onReload(pid);
       else {
         if (message.type === 'arrived') this.#deliverSignals(pid);
         yield { type: message.type, now, pid };

@@ -9,7 +9,7 @@ export function drawConsequences(t: Transition): void {
   if (t.state.phase === 'running') {
     startWhatIsDue(t);
     startReplacement(t);
-    finishReload(t);
+    finishRecycle(t);
     announce(t);
   }
   finish(t);
@@ -19,11 +19,11 @@ function startWhatIsDue(t: Transition): void {
   for (const slot of t.state.slots) if (slot.startAt <= t.now && !slot.forking) t.fork(slot);
 }
 
-function finishReload(t: Transition): void {
+function finishRecycle(t: Transition): void {
   const { state } = t;
-  if (!state.reloading || state.replacements.some(({ reason }) => reason === 'reload')) return;
-  state.reloading = false;
-  t.tell({ event: 'reloaded' });
+  if (!state.recycling || state.replacements.some(({ reason }) => reason === 'recycle')) return;
+  state.recycling = false;
+  t.tell({ event: 'recycled' });
 }
 
 function announce(t: Transition): void {
@@ -39,6 +39,11 @@ function announce(t: Transition): void {
 function finish(t: Transition): void {
   const { state } = t;
   if (!state.slots.every(isIdle)) return;
+  if (state.phase === 'parked') {
+    if (!state.vacated) t.act({ type: 'parked' });
+    state.vacated = true;
+    return;
+  }
   if (state.phase === 'running') {
     if (state.slots.length === 0) return;
     state.exitCode = state.slots.map(lastCode).find((code) => code !== 0) ?? 0;

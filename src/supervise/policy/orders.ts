@@ -10,7 +10,7 @@ export function stop(t: Transition, code: number): void {
   t.state.phase = 'stopping';
   t.state.exitCode = code;
   t.state.replacements = [];
-  t.state.reloading = false;
+  t.state.recycling = false;
   for (const slot of t.state.slots) {
     slot.startAt = never;
     endProcesses(t, slot, 'stop');
@@ -25,7 +25,7 @@ export function stopOnRequest(t: Transition, { by }: { by: string }): void {
 
 /** A stop that does not wait for workers to end by themselves. */
 export function stopAtOnce(t: Transition, event: { by: string }): void {
-  if (t.state.phase === 'running') stopOnRequest(t, event);
+  if (t.state.phase !== 'stopping') stopOnRequest(t, event);
   for (const slot of t.state.slots) {
     for (const process of slot.processes) {
       if (process.phase === 'stopping') t.happen(slot, process, { type: 'overdue' });
@@ -42,9 +42,32 @@ export function restartAll(t: Transition): void {
   }
 }
 
-export function reload(t: Transition): void {
-  t.state.reloading = true;
-  for (const slot of t.state.slots) requestReplacement(t, slot, 'reload');
+export function recycle(t: Transition): void {
+  t.state.recycling = true;
+  for (const slot of t.state.slots) requestReplacement(t, slot, 'recycle');
+}
+
+/** Another image serves: these workers end, the supervisor stays. */
+export function park(t: Transition): void {
+  t.state.phase = 'parked';
+  t.state.vacated = false;
+  t.state.replacements = [];
+  t.state.recycling = false;
+  for (const slot of t.state.slots) {
+    slot.startAt = never;
+    endProcesses(t, slot, 'replaced');
+  }
+}
+
+/** This image serves again, also while workers of before are on their way out. */
+export function resume(t: Transition): void {
+  t.state.phase = 'running';
+  t.state.announced = false;
+  for (const slot of t.state.slots) {
+    for (const process of slot.processes) process.role = 'retired';
+    slot.failures = [];
+    if (!slot.forking) slot.startAt = t.now;
+  }
 }
 
 export function scale(t: Transition, event: { workers: number }): void {

@@ -3,7 +3,16 @@
 
 import { drawConsequences } from './consequences.js';
 import { askToEnd, changeCause, exited, kill } from './ending.js';
-import { haveWorkers, reload, restartAll, scale, stopAtOnce, stopOnRequest } from './orders.js';
+import {
+  haveWorkers,
+  park,
+  recycle,
+  restartAll,
+  resume,
+  scale,
+  stopAtOnce,
+  stopOnRequest,
+} from './orders.js';
 import { checkMemory, replaceForAge } from './replacements.js';
 import { expiryOf } from './slot.js';
 import { arrived, becameReady, forked, resetWatchdog, unforked } from './starting.js';
@@ -17,9 +26,10 @@ export function initial(limits: Limits): State {
     phase: 'running',
     slots: [],
     replacements: [],
-    reloading: false,
+    recycling: false,
     restarts: 0,
     announced: false,
+    vacated: false,
     exitCode: 0,
   };
 }
@@ -74,16 +84,30 @@ const supervisorTable: Readonly<Record<Exclude<SupervisorPhase, 'ended'>, Superv
     start: haveWorkers,
     stop: stopOnRequest,
     restart: restartAll,
-    reload,
+    recycle,
     scale,
+    park,
+    resume: ignore,
+  },
+  parked: {
+    ...everyPhase,
+    start: ignore,
+    stop: stopOnRequest,
+    restart: ignore,
+    recycle: ignore,
+    scale: ignore,
+    park: ignore,
+    resume,
   },
   stopping: {
     ...everyPhase,
     start: ignore,
     stop: ignore,
     restart: ignore,
-    reload: ignore,
+    recycle: ignore,
     scale: ignore,
+    park: ignore,
+    resume: ignore,
   },
 };
 

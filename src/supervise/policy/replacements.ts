@@ -62,9 +62,9 @@ export function replacementFailed(t: Transition, slot: Slot): void {
   if (failed === undefined) return;
   const { reason } = failed;
   t.state.replacements = t.state.replacements.filter(
-    (other) => other !== failed && (reason !== 'reload' || other.reason !== 'reload'),
+    (other) => other !== failed && (reason !== 'recycle' || other.reason !== 'recycle'),
   );
-  if (reason === 'reload') t.state.reloading = false;
+  if (reason === 'recycle') t.state.recycling = false;
   t.tell({ event: 'replacement-failed', worker: slot.id, reason });
   slot.replaceAfter = t.now + t.state.limits.backoff.max;
   const main = mainOf(slot);

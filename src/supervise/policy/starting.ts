@@ -20,6 +20,7 @@ export function forked(t: Transition, event: { id: number; pid: number; random: 
   t.tell({ event: 'start', worker: slot.id, pid: process.pid, generation: process.generation });
   // What was wanted may have changed between the request for it and this.
   if (phase === 'stopping') t.happen(slot, process, { type: 'end', cause: 'stop' });
+  else if (phase === 'parked') t.happen(slot, process, { type: 'end', cause: 'replaced' });
   else if (!slot.wanted) t.happen(slot, process, { type: 'end', cause: 'scale' });
   else if (!limits.arrives) t.happen(slot, process, { type: 'arrived' });
 }

@@ -79,10 +79,11 @@ export interface Slot {
   lastExit: Outcome | undefined;
 }
 
-export type SupervisorPhase = 'running' | 'stopping' | 'ended';
+/** `parked`: another image of the program serves; this one has no workers, or lets them end. */
+export type SupervisorPhase = 'running' | 'parked' | 'stopping' | 'ended';
 
 /** Why a worker that serves is to be replaced. */
-export type ReplacementReason = 'reload' | 'memory' | 'lifetime';
+export type ReplacementReason = 'recycle' | 'memory' | 'lifetime';
 
 export interface State {
   limits: Limits;
@@ -90,11 +91,13 @@ export interface State {
   slots: Slot[];
   /** Workers to be replaced, one at a time, the first one now. */
   replacements: { id: number; reason: ReplacementReason }[];
-  /** A reload was asked for, and neither done nor given up. */
-  reloading: boolean;
+  /** A recycle was asked for, and neither done nor given up. */
+  recycling: boolean;
   restarts: number;
   /** Whether all workers were ready once. */
   announced: boolean;
+  /** Whether it was told that it is parked and has no worker left. */
+  vacated: boolean;
   exitCode: number;
 }
 
@@ -113,8 +116,12 @@ export type Event = { now: number } & (
   | { type: 'stop'; by: string }
   | { type: 'kill'; by: string }
   | { type: 'restart' }
-  | { type: 'reload' }
+  | { type: 'recycle' }
   | { type: 'scale'; workers: number }
+  /** Another image of the program serves from now on. */
+  | { type: 'park' }
+  /** This one is to serve again. */
+  | { type: 'resume' }
 );
 
 export type Action =
@@ -125,6 +132,8 @@ export type Action =
   | { type: 'tell'; decision: Decision }
   /** Every worker is ready for the first time. */
   | { type: 'announce' }
+  /** The last worker of a parked image is gone. */
+  | { type: 'parked' }
   | { type: 'exit'; code: number };
 
 /** The end of a process. */
@@ -151,7 +160,7 @@ export type Decision =
   | { event: 'replace'; worker: number; pid: number; reason: ReplacementReason }
   | { event: 'replacement-failed'; worker: number; reason: ReplacementReason }
   | { event: 'serving'; workers: number }
-  | { event: 'reloaded' }
+  | { event: 'recycled' }
   | { event: 'scale'; from: number; to: number }
   | { event: 'give-up'; worker: number; failures: number; code: number }
   | { event: 'stop'; by: string }
@@ -161,5 +170,11 @@ export type Decision =
   /** Its group was delegated to it, and cannot be divided all the same. */
   | { event: 'no-cgroup'; error: string }
   | { event: 'no-manager'; error: string }
+  /** Images of the program, by number: the first one is 1. */
+  | { event: 'image-start'; image: number; imagePid: number; reason: string }
+  | { event: 'image-serves'; image: number; imagePid: number; after: number }
+  | { event: 'image-parked'; image: number; imagePid: number }
+  | { event: 'image-failed'; image: number; imagePid: number; error: string }
+  | { event: 'image-exit'; image: number; imagePid: number; error: string }
   /** The supervisor itself. */
   | { event: 'failed'; error: string };

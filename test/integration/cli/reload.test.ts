@@ -110,6 +110,35 @@ describe('reload of a supervisor', () => {
     await place.run('stop', 'it');
   });
 
+  test('means the new version; rollback the one before, recycle new workers of it', async () => {
+    const place = await supervisor();
+    const { pid } = await place.status('it');
+    const program = join(place.folder, 'it.mjs');
+    const text = readFileSync(program, 'utf8');
+    const versionsAre = async (version: string) => {
+      const { workers } = (await place.status('it')).supervisor;
+      for (const worker of workers) expect(worker.status ?? 'old').toBe(version);
+      return workers.map((worker: { pid: number }) => worker.pid);
+    };
+    const old = await versionsAre('old');
+    writeFileSync(program, text.replace('setInterval', "worker.status('new'); setInterval"));
+    expect((await place.run('reload', 'it')).code).toBe(0);
+    await versionsAre('new');
+    expect(await place.run('rollback', 'it')).toMatchObject({
+      code: 0,
+      stdout: `it is back at image 1 (pid ${pid})\n`,
+    });
+    const back = await versionsAre('old');
+    expect(back).not.toEqual(old);
+    expect(await place.run('recycle', 'it')).toMatchObject({
+      code: 0,
+      stdout: 'it has 2 new workers\n',
+    });
+    expect((await versionsAre('old')).filter((pid: number) => back.includes(pid))).toEqual([]);
+    expect((await place.status('it')).pid).toBe(pid);
+    await place.run('stop', 'it');
+  });
+
   test('that fails is a failure, and changes nothing', async () => {
     const place = await supervisor();
     const pids = async () =>

@@ -1,5 +1,5 @@
 // What supervisors are asked over the control socket, and what they do by themselves while workers
-// serve: reload, scale, watchdog, memory, lifetime.
+// serve: recycle, scale, watchdog, memory, lifetime.
 
 import { statSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -157,17 +157,17 @@ describe('replacement', () => {
   const listener = (path: string) => `const listener = listen('http', { path: '${path}' });
     report('bound');`;
 
-  test('reload: the old one serves until its successor is ready, and no connection is refused', async () => {
+  test('recycle: the old one serves until its successor is ready, and no connection is refused', async () => {
     const path = join(temporaryFolder(), 'http');
     const { program, ask } = supervised(`ready: 'manual'`, SERVER, listener(path));
     await program.report();
     const first = await get(path);
     const client = await ask();
-    let reloading = true;
-    const done = client.reload().finally(() => {
-      reloading = false;
+    let recycling = true;
+    const done = client.recycle().finally(() => {
+      recycling = false;
     });
-    while (reloading) await get(path).catch((error) => expect(error.code).not.toBe('ECONNREFUSED'));
+    while (recycling) await get(path).catch((error) => expect(error.code).not.toBe('ECONNREFUSED'));
     await done;
     // It was told to end; what it takes from the common socket until it has heard, it still answers.
     await until(() => stat(Number(first)) === undefined, 'the end of the old one');
@@ -186,7 +186,7 @@ describe('replacement', () => {
     await program.report();
     const first = await get(path);
     const client = await ask();
-    await expect(client.reload()).rejects.toThrow('bad configuration');
+    await expect(client.recycle()).rejects.toThrow('bad configuration');
     expect(await get(path)).toBe(first);
     await client.stop();
     expect((await program.ended).code).toBe(0);

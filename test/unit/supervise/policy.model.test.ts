@@ -22,7 +22,7 @@ const steps: Step[] = [
   { name: 'stop', run: (world) => world.send({ type: 'stop', by: 'test' }) },
   { name: 'kill', run: (world) => world.send({ type: 'kill', by: 'test' }) },
   { name: 'restart', run: (world) => world.send({ type: 'restart' }) },
-  { name: 'reload', run: (world) => world.send({ type: 'reload' }) },
+  { name: 'recycle', run: (world) => world.send({ type: 'recycle' }) },
   { name: 'scale 0', run: (world) => world.send({ type: 'scale', workers: 0 }) },
   { name: 'scale 2', run: (world) => world.send({ type: 'scale', workers: 2 }) },
   {
@@ -196,7 +196,7 @@ test('the policy is a function: the same state and event give the same answer', 
   fc.assert(
     fc.property(fc.nat({ max: kinds.length - 1 }), paths, (kind, path) => {
       const { state, now } = worldAfter(path, kinds[kind]!);
-      const event = { type: 'reload', now } as const;
+      const event = { type: 'recycle', now } as const;
       const twice: State[] = [decide(state, event)[0], decide(state, event)[0]];
       expect(twice[0]).toEqual(twice[1]);
     }),

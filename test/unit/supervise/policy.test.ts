@@ -235,7 +235,7 @@ describe('replacement', () => {
     const world = new World({ manualReady: true }, 2);
     for (const id of [1, 2]) world.send({ type: 'ready', pid: world.main(id).pid });
     const old = [world.main(1).pid, world.main(2).pid];
-    world.send({ type: 'reload' });
+    world.send({ type: 'recycle' });
     for (const id of [1, 2]) {
       expect(world.processes.size).toBe(3);
       expect(world.processes.get(old[id - 1]!)?.signals).toEqual([]);
@@ -245,7 +245,7 @@ describe('replacement', () => {
       expect(world.processes.get(old[id - 1]!)?.signals).toEqual(['SIGTERM']);
       world.exited(old[id - 1]!, exit(0));
     }
-    expect(world.told('reloaded')).toHaveLength(1);
+    expect(world.told('recycled')).toHaveLength(1);
     expect(world.state.restarts).toBe(0);
   });
 
@@ -254,7 +254,7 @@ describe('replacement', () => {
     for (const id of [1, 2]) world.send({ type: 'ready', pid: world.main(id).pid });
     const old = world.main(1).pid;
     for (let i = 0; i < 3; i++) {
-      world.send({ type: 'reload' });
+      world.send({ type: 'recycle' });
       world.exited([...world.processes.keys()].at(-1)!, exit(1));
     }
     expect(world.main(1).pid).toBe(old);
@@ -266,7 +266,7 @@ describe('replacement', () => {
     const world = new World({ manualReady: true });
     const old = world.main().pid;
     world.send({ type: 'ready', pid: old });
-    world.send({ type: 'reload' });
+    world.send({ type: 'recycle' });
     world.exited(old, crash);
     expect(world.main().phase).toBe('starting');
     expect(world.processes.size).toBe(1);
@@ -351,4 +351,46 @@ test('a fork that is refused is tried again with backoff and told once', () => {
   expect(delays).toEqual([100, 200, 400]);
   expect(world.told('refused')).toEqual([{ event: 'refused', worker: 1, code: 'EAGAIN' }]);
   expect(world.main().generation).toBeGreaterThan(1);
+});
+
+describe('another image serves', () => {
+  const parked = (world: World) => world.actions.filter(({ type }) => type === 'parked').length;
+
+  test('park ends the workers and not the supervisor, and tells when the last one is gone', () => {
+    const world = new World({}, 2);
+    const pids = [...world.processes.keys()];
+    world.send({ type: 'park' });
+    expect(pids.map((pid) => world.processes.get(pid)!.signals)).toEqual([
+      ['SIGTERM'],
+      ['SIGTERM'],
+    ]);
+    world.exited(pids[0]!, exit(0));
+    expect(parked(world)).toBe(0);
+    world.exited(pids[1]!, exit(0));
+    expect(parked(world)).toBe(1);
+    world.send({ type: 'tick', late: 0 });
+    expect(parked(world)).toBe(1);
+    expect([world.exitCode, world.state.phase]).toEqual([undefined, 'parked']);
+  });
+
+  test('resume starts them again, also while those of before are on their way out', () => {
+    const world = new World();
+    const old = world.main().pid;
+    world.send({ type: 'park' });
+    world.send({ type: 'resume' });
+    const { pid } = world.main();
+    expect(pid).not.toBe(old);
+    world.exited(old, exit(0));
+    expect(world.main().pid).toBe(pid);
+    expect(parked(world)).toBe(0);
+    expect(world.actions.filter(({ type }) => type === 'announce').length).toBe(2);
+  });
+
+  test('a parked supervisor that is told to stop ends', () => {
+    const world = new World();
+    world.send({ type: 'park' });
+    world.exited(world.main().pid, exit(0));
+    world.send({ type: 'stop', by: 'test' });
+    expect(world.exitCode).toBe(0);
+  });
 });

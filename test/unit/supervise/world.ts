@@ -92,7 +92,7 @@ export class World {
     this.actions.push(action);
     switch (action.type) {
       case 'fork': {
-        if (before.phase !== 'running') throw new Error('a fork after the stop');
+        if (this.state.phase !== 'running') throw new Error('a fork after the stop');
         const { id } = action;
         if (this.refuseForks) {
           this.send({ type: 'unforked', id, code: 'EAGAIN' });

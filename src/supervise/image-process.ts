@@ -1,0 +1,166 @@
+// An image of the program beside this one: a process that runs it from its start, with a supervisor and
+// workers of its own. Seen by the supervisor that has started it, and keeps the service's pid.
+
+import { readSync, writeSync } from '../builtin/fs.js';
+import { encodeHandoff, VARIABLE } from '../image/handoff.js';
+import type { Image } from '../image/image.js';
+import { openDescriptors, wasInherited } from '../image/inherited.js';
+import { callsUpTo } from '../image/replay.js';
+import { openListeners } from '../listen/listen.js';
+import {
+  close,
+  dup,
+  dup2,
+  POLLIN,
+  type PollRequest,
+  pipe,
+  setCloseOnExec,
+  setNonBlocking,
+} from '../posix/descriptor.js';
+import { openNull } from '../posix/null.js';
+import { ImageChannel, type Order, type Word } from './image-channel.js';
+import { blockSignals } from './self-pipe.js';
+import { spawn } from './spawner.js';
+
+/** So much of what it writes to stderr on its way is kept, for whoever has asked for it. */
+const LONGEST_TEXT = 16_384;
+
+const buffer = Buffer.alloc(65_536);
+
+export class ImageProcess implements Disposable {
+  readonly pid: number;
+  readonly #channel: ImageChannel<Word, Order>;
+  /** What it writes to stderr until it has come to supervise(); undefined: all is read. */
+  #errors: number | undefined;
+  #text = '';
+
+  private constructor(pid: number, channel: ImageChannel<Word, Order>, errors: number) {
+    this.pid = pid;
+    this.#channel = channel;
+    this.#errors = errors;
+  }
+
+  /**
+   * Starts one, which inherits the listeners.
+   * @param awaited what `ready` of its supervise() defaults to: see Superior
+   * @throws ENOENT, EACCES: no such program, interpreter or directory any more; EAGAIN, ENOMEM, EMFILE
+   */
+  static start({ path, argv, cwd = '' }: Image, awaited: boolean): ImageProcess {
+    const theirs: number[] = [];
+    const ours: number[] = [];
+    const openPipe = (writes: boolean) => {
+      const [read, write] = pipe();
+      theirs.push(writes ? write : read);
+      ours.push(writes ? read : write);
+      return writes ? { our: read, their: write } : { our: write, their: read };
+    };
+    const duplicate = (fd: number) => {
+      const copy = dup(fd);
+      theirs.push(copy);
+      setCloseOnExec(copy, true);
+      return { fd: copy, created: false };
+    };
+    const unblockSignals = blockSignals();
+    try {
+      const words = openPipe(true);
+      const orders = openPipe(false);
+      const errors = openPipe(true);
+      const nullFd = openNull();
+      theirs.push(nullFd);
+      // What it prints before supervise() was printed by its first predecessor; an error is for
+      // whoever waits for it, and is put where errors go by this process.
+      const handoff = encodeHandoff({
+        calls: callsUpTo({ call: 'supervise image', awaited }),
+        stdio: [undefined, duplicate(1), duplicate(2)],
+        orders: orders.their,
+        listeners: openListeners(),
+      });
+      const inherited = openDescriptors().filter(wasInherited);
+      const stderr = dup(2);
+      setCloseOnExec(stderr, true);
+      let pid: number;
+      try {
+        dup2(errors.their, 2);
+        const spawned = spawn(
+          {
+            path,
+            argv,
+            cwd,
+            variable: VARIABLE,
+            stage: handoff.text,
+            kept: [...inherited.map(({ fd }) => fd), ...handoff.descriptors],
+            silent: [1],
+            nothing: nullFd,
+            closed: [],
+          },
+          words.their,
+          -1,
+        );
+        pid = spawned.pid;
+        if (spawned.error !== undefined) writeSync(2, `${spawned.error.message}\n`);
+      } finally {
+        dup2(stderr, 2);
+        close(stderr);
+      }
+      setNonBlocking(errors.our, true);
+      return new ImageProcess(pid, new ImageChannel(words.our, orders.our), errors.our);
+    } catch (error) {
+      for (const fd of ours) close(fd);
+      throw error;
+    } finally {
+      for (const fd of theirs) close(fd);
+      unblockSignals();
+    }
+  }
+
+  pollRequests(): PollRequest[] {
+    const requests = this.#channel.pollRequests();
+    if (this.#errors !== undefined) requests.push({ fd: this.#errors, events: POLLIN });
+    return requests;
+  }
+
+  serve(ready: ReadonlyMap<number, number>): Word[] {
+    if (this.#errors !== undefined && ready.has(this.#errors)) this.#readErrors();
+    return this.#channel.serve(ready);
+  }
+
+  /** All that it has said; what comes after its end is here by then. */
+  lastWords(): Word[] {
+    this.#readErrors();
+    return this.#channel.read();
+  }
+
+  /** What it has written to stderr on its way. */
+  get text(): string {
+    return this.#text.trim();
+  }
+
+  #readErrors(): void {
+    try {
+      while (this.#errors !== undefined) {
+        const size = readSync(this.#errors, buffer);
+        if (size === 0) {
+          close(this.#errors);
+          this.#errors = undefined;
+          return;
+        }
+        this.#text = (this.#text + buffer.toString('utf8', 0, size)).slice(-LONGEST_TEXT);
+        writeSync(2, buffer, 0, size);
+      }
+    } catch (error) {
+      // Nothing more now; or nobody reads what this process prints.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EAGAIN' && code !== 'EPIPE') throw error;
+    }
+  }
+
+  send(order: Order): void {
+    this.#channel.send(order);
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel[Symbol.dispose]();
+    if (this.#errors !== undefined) close(this.#errors);
+    this.#errors = undefined;
+  }
+}
