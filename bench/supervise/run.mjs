@@ -76,7 +76,7 @@ writeFileSync(
    for (let i = 0; i < 60; i++) {
      const [read, write] = pipe();
      const began = process.hrtime.bigint();
-     const pid = fork({ parent: 'alone' });
+     const pid = fork({ parent: 'main-thread' });
      if (pid === 0) { writeSync(write, String(process.hrtime.bigint() - began)); _exit(0); }
      const buffer = Buffer.alloc(32);
      times.push(Number(buffer.toString('latin1', 0, readSync(read, buffer))) / 1e6);

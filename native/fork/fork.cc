@@ -73,7 +73,9 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
     return -1;
   }
   OwnedLocks locks;
-  if (!objects.TakeInventory(reason) || !locks.Find(reason) || !heap.Unhide(reason)) return -1;
+  if (!objects.TakeInventory(reason) || HasTimers(reason) || !locks.Find(reason) ||
+      !heap.Unhide(reason))
+    return -1;
 
   void* robust_list = nullptr;
   size_t robust_list_size = 0;
@@ -100,7 +102,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
     arch::Syscall(SYS_wait4, pid, 0, 0, 0);
     return -1;
   }
-  if (request.parent != Parent::kRuns) freeze.Keep(request.parent == Parent::kAlone);
+  if (request.parent != Parent::kRuns) freeze.Keep(request.parent == Parent::kMainThread);
   return static_cast<pid_t>(pid);
 }
 
@@ -121,7 +123,7 @@ bool ConfineEverywhere(const Confinement& confinement, int timeout_ms, Reason& r
   Failure failure;
   const BlockedSignals blocked;
   Freeze freeze;
-  if (!freeze.Stop(timeout_ms, reason)) return false;
+  if (!freeze.Stop(timeout_ms, reason, false)) return false;
   if (!confinement.Apply(failure)) {
     reason = failure;
     return false;

@@ -11,9 +11,10 @@
 namespace doublefork {
 
 enum class Parent {
-  kRuns,    // the threads of the parent go on
-  kFrozen,  // they never run again: the caller only waits and exits
-  kAlone,   // only those that help the caller do: V8's and libuv's pools
+  kRuns,        // the threads of the parent go on
+  kFrozen,      // they never run again: the caller only waits and exits
+  kMainThread,  // it goes on, and of the others only those that help the caller do: V8's and
+                // libuv's pools
 };
 
 struct ForkRequest {
@@ -35,6 +36,8 @@ bool ConfineEverywhere(const Confinement& confinement, int timeout_ms, Reason& r
 // Whether Fork() can work here, without side effects: Fork() asks the first, which is cheap, and
 // finds out the rest on its way.
 bool IsMachineFit(Reason& reason);
+// Whether there are timers of timer_create(2), which no child has.
+bool HasTimers(Reason& reason);
 bool IsForkSupported(Reason& reason);
 
 }  // namespace doublefork

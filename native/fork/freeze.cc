@@ -45,13 +45,28 @@ const Thread* FirstWithoutAnswer() {
   return nullptr;
 }
 
+const Thread* FirstWithOwn() {
+  for (const Thread& thread : threads) {
+    if (thread.own != nullptr && thread.state.load() != Thread::kGone) return &thread;
+  }
+  return nullptr;
+}
+
+// A thread in a sandbox is not even stopped: what the handler calls may be what ends it.
+int SendToPeer(Thread& thread) {
+  return thread.own != nullptr ? -EXDEV : stop_signal::Send(thread);
+}
+
 // Waits until every signalled thread is in the handler, and none has come or ended meanwhile.
-bool Assemble(int64_t deadline, Reason& reason) {
+bool Assemble(int64_t deadline, bool to_copy, Reason& reason) {
   for (;;) {
-    const int changes = threads.Update(stop_signal::Send);
+    const int changes = threads.Update(to_copy ? SendToPeer : stop_signal::Send);
     const Thread* const awaited = FirstWithoutAnswer();
     if (changes == -ENOBUFS)
       return Refuse(reason, EAGAIN, "no signal can be queued for a thread (RLIMIT_SIGPENDING)");
+    if (changes == -EXDEV) return Refuse(reason, ENOTSUP, FirstWithOwn()->own, FirstWithOwn());
+    if (changes == -ENOTSUP)
+      return Refuse(reason, ENOTSUP, "no signal can be queued for a thread (seccomp)");
     if (changes < 0 && changes != -EAGAIN)
       return Refuse(reason, -changes, "/proc/self/task cannot be read");
     if (changes == 0 && awaited == nullptr && threads.IsComplete()) return true;
@@ -77,7 +92,7 @@ bool Assemble(int64_t deadline, Reason& reason) {
 
 bool AreThreadsKept() { return kept; }
 
-bool Freeze::Stop(int timeout_ms, Reason& reason) {
+bool Freeze::Stop(int timeout_ms, Reason& reason, bool to_copy) {
   if (!FindTidAddress(tid_address_)) {
     return Refuse(reason, ENOTSUP, "libc's place for the thread id was not found");
   }
@@ -93,7 +108,7 @@ bool Freeze::Stop(int timeout_ms, Reason& reason) {
 
   const int64_t deadline = NowMs() + timeout_ms;
   for (int round = 1;; ++round) {
-    if (!Assemble(std::max(deadline, NowMs() + kLeastAnswerMs), reason)) break;
+    if (!Assemble(std::max(deadline, NowMs() + kLeastAnswerMs), to_copy, reason)) break;
     const Thread* straggler = nullptr;
     const bool last = NowMs() >= deadline;
     const bool thaw = round % kRoundsBeforeThaw == 0;
@@ -135,7 +150,7 @@ void Freeze::Keep(bool helpers_run) {
   // Once: a helper that is at work by now remains one.
   const bool chosen = helpers_run && kept;
   for (Thread& thread : FrozenThreads()) {
-    if (!chosen && (!helpers_run || !SleepsUntilWoken(thread))) thread.kept = true;
+    if (!chosen && (!helpers_run || !SleepsUntilWoken(thread))) stop_signal::Keep(thread);
   }
   kept = true;
   Thaw();

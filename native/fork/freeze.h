@@ -17,7 +17,8 @@ class Freeze {
   Freeze& operator=(const Freeze&) = delete;
 
   // False, with the reason and every thread running again, when one cannot be stopped in time.
-  bool Stop(int timeout_ms, Reason& reason);
+  // If they are to be copied, also when one has privileges of its own, with ENOTSUP.
+  bool Stop(int timeout_ms, Reason& reason, bool to_copy = true);
   // Lets them go on, but for those that an earlier call has kept.
   void Thaw();
   // The same, once each has run an action. Only async-signal-safe calls in it. Returns when all

@@ -272,7 +272,7 @@ int Move::Run() {
     reason_.Set(stacks_.error(), "no memory for the launcher's stack");
     return -1;
   }
-  if (!TakeInventory() || !locks_.Find(reason_)) return -1;
+  if (!TakeInventory() || HasTimers(reason_) || !locks_.Find(reason_)) return -1;
   if (request_.copies_memory && !heap_.Unhide(reason_)) return -1;
   moving = this;
   ucontext_t launcher;

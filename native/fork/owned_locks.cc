@@ -142,7 +142,11 @@ bool OwnedLocks::Search(const char* begin, const char* end, Reason& reason) {
 void OwnedLocks::PassOn() const {
   const int self = static_cast<int>(arch::Syscall(SYS_gettid));
   for (const Owner& owner : owners_) {
-    *owner.word = owner.thread == nullptr ? self : owner.thread->new_tid;
+    if (owner.thread == nullptr) {
+      *owner.word = self;
+    } else if (owner.thread->new_tid != 0) {  // It may not have been brought to life.
+      *owner.word = owner.thread->new_tid;
+    }
   }
 }
 

@@ -110,8 +110,11 @@ bool CreateThreads(bool holds, Reason& reason) {
   // makes it before anything of the program runs, and the kernel lists threads in the order of
   // their birth.
   bool is_first_loop = true;
+  SchedulingPolicy own;
+  own.Read(0);
   for (Thread& thread : FrozenThreads()) {
     thread.gate = kOpen;
+    thread.new_tid = 0;
     if (holds) {
       const bool has_loop = WaitsForEvents(thread);
       if (has_loop && !is_first_loop) continue;
@@ -125,6 +128,14 @@ bool CreateThreads(bool holds, Reason& reason) {
                           thread.thread_pointer, thread.tid_address);
     if (tid < 0) return reason.Set(errno, "the child's threads cannot be created");
     thread.new_tid = tid;
+    if (thread.policy.IsLike(own)) continue;
+    thread.policy.nice = thread.nice;
+    const long error =
+        arch::Syscall(SYS_sched_setattr, tid, reinterpret_cast<long>(&thread.policy), 0);
+    if (error < 0) {
+      return reason.Set(static_cast<int>(-error),
+                        "a thread's scheduling policy cannot be given to the child's");
+    }
   }
   return true;
 }

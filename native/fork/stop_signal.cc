@@ -58,6 +58,7 @@ void Record(Thread& thread, const siginfo_t* info, ucontext_t* context, char* fr
                 reinterpret_cast<long>(&thread.robust_list_size));
   // The raw call gives 20 - nice, so that no good result is negative.
   thread.nice = 20 - static_cast<int>(arch::Syscall(SYS_getpriority, PRIO_PROCESS, 0));
+  thread.policy.Read(0);
   thread.affinity_size = arch::Syscall(SYS_sched_getaffinity, 0, sizeof thread.affinity,
                                        reinterpret_cast<long>(thread.affinity));
 }
@@ -93,6 +94,13 @@ bool IsOurs(const siginfo_t& info) {
   return info.si_code == SI_QUEUE && info.si_value.sival_ptr == &threads;
 }
 
+// A thread that is stopped for good has libc's handler run on top of this one: setuid(3) waits for
+// the answer of every thread that there is.
+void AllowOwnSignal() {
+  const uint64_t own = uint64_t{1} << (kSignal - 1);
+  arch::Syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, reinterpret_cast<long>(&own), 0, kSignalSetSize);
+}
+
 // Runs on every other thread, on its own stack, with all signals masked. Only raw system calls: the
 // thread may be anywhere, inside malloc too, and its errno is not ours.
 void Handler(int number, siginfo_t* info, void* context) {
@@ -106,13 +114,18 @@ void Handler(int number, siginfo_t* info, void* context) {
     if (thread.tid != tid || !thread.state.compare_exchange_strong(signalled, Thread::kAnswering)) {
       continue;
     }
-    const int ticket = thread.ticket.load();
+    int ticket = thread.ticket.load();
     Record(thread, info, static_cast<ucontext_t*>(context),
            static_cast<char*>(__builtin_frame_address(0)));
     thread.state.store(Thread::kFrozen);
     answers.fetch_add(1);
     FutexWake(answers);
-    while (thread.ticket.load() == ticket) FutexWait(thread.ticket, ticket);
+    for (;;) {
+      while (thread.ticket.load() == ticket) FutexWait(thread.ticket, ticket);
+      if (!thread.kept) break;
+      ticket = thread.ticket.load();
+      AllowOwnSignal();
+    }
     if (ending) Leave(thread);
     RunErrand();
     return;
@@ -142,7 +155,9 @@ BlockedSignals::~BlockedSignals() {
 namespace stop_signal {
 
 bool InstallHandler() {
-  const KernelSigaction action = {Handler, SA_SIGINFO | SA_RESTART | arch::kRestorerFlag,
+  // SA_ONSTACK, as libc's own has it: Go's goroutines run on stacks too small for a signal frame.
+  const KernelSigaction action = {Handler,
+                                  SA_SIGINFO | SA_RESTART | SA_ONSTACK | arch::kRestorerFlag,
                                   arch::Restorer(), ~uint64_t{0}};
   // Known before it is replaced: libc may use the signal at any moment.
   KernelSigaction old;
@@ -163,8 +178,13 @@ int Send(Thread& thread) {
   const siginfo_t info = Mark();
   const long error = arch::Syscall(SYS_rt_tgsigqueueinfo, arch::Syscall(SYS_getpid), thread.tid,
                                    kSignal, reinterpret_cast<long>(&info));
-  if (error < 0) thread.state.store(Thread::kGone);
-  return error == -EAGAIN ? -ENOBUFS : 0;
+  if (error >= 0) return 0;
+  if (error == -ESRCH) {
+    thread.state.store(Thread::kGone);
+    return 0;
+  }
+  thread.state.store(Thread::kRunning);
+  return error == -EAGAIN ? -ENOBUFS : -ENOTSUP;
 }
 
 void AwaitAnswers() {
@@ -179,6 +199,12 @@ void Release(Thread& thread) {
   SettleCall(thread);
   thread.state.store(Thread::kRunning);
   thread.ticket.fetch_add(1);
+  FutexWake(thread.ticket);
+}
+
+void Keep(Thread& thread) {
+  thread.kept = true;
+  thread.ticket.fetch_add(1);  // It takes notice of that, and waits on.
   FutexWake(thread.ticket);
 }
 

@@ -27,14 +27,16 @@ namespace stop_signal {
 bool InstallHandler();
 void RestoreHandler();
 
-// Has a thread stop. 0, or -ENOBUFS if the kernel queues no more signals; a thread that is no
-// longer there is noted as gone.
+// Has a thread stop. 0; -ENOBUFS if the kernel queues no more signals, -ENOTSUP if it queues none
+// (seccomp(2)). A thread that is no longer there is noted as gone.
 int Send(Thread& thread);
 // Waits until none of them owes an answer, for about a millisecond: one that ends does not answer.
 void AwaitAnswers();
 
 // Lets a frozen thread leave the handler.
 void Release(Thread& thread);
+// A frozen thread stays so for good. It answers libc all the same.
+void Keep(Thread& thread);
 // Lets all go, but for those that are kept. One that has not answered yet will find that nobody
 // waits for it.
 void ReleaseAll();

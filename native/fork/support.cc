@@ -44,6 +44,13 @@ bool IsMachineFit(Reason& reason) {
   return true;
 }
 
+bool HasTimers(Reason& reason) {
+  char text[8];
+  if (proc::ReadFile("/proc/self/timers", text, sizeof text) <= 0) return false;
+  reason.Set(ENOTSUP, "a timer of timer_create(2) is not the child's");
+  return true;
+}
+
 bool IsForkSupported(Reason& reason) { return IsMachineFit(reason) && MappingsAreReadable(reason); }
 
 }  // namespace doublefork

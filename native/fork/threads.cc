@@ -18,10 +18,58 @@ long tid_offset = 0;
 
 std::atomic<int> unread{0};  // futex: how many entries revived threads have still to read
 
-void ReadName(int folder, pid_t tid, char (&name)[16]) {
-  const proc::Text<32> path("", tid, "/comm");
-  const long length = proc::ReadFile(path.get(), name, sizeof name, folder);
-  name[length > 0 && name[length - 1] == '\n' ? length - 1 : length < 0 ? 0 : length] = '\0';
+// "Name:\tnode\n": newlines and backslashes have a backslash in front.
+void ReadName(const char* status, char (&name)[16]) {
+  size_t length = 0;
+  const char* at = proc::StartsWith(status, "Name:\t") ? status + 6 : "";
+  for (; *at != '\0' && *at != '\n' && length + 1 < sizeof name; ++at) {
+    if (*at == '\\' && at[1] != '\0')
+      name[length++] = *++at == 'n' ? '\n' : *at;
+    else
+      name[length++] = *at;
+  }
+  name[length] = '\0';
+}
+
+// The line of /proc/self/task/N/status with that name.
+const char* FindLine(const char* status, const char* name) {
+  for (const char* line = status; line != nullptr; line = strchr(line, '\n')) {
+    if (*line == '\n') ++line;
+    if (proc::StartsWith(line, name)) return line;
+  }
+  return nullptr;
+}
+
+bool HasSameLine(const char* status, const char* other, const char* name) {
+  const char* const line = FindLine(status, name);
+  const char* const others = FindLine(other, name);
+  if (line == nullptr || others == nullptr) return line == others;
+  const size_t length = strcspn(line, "\n");
+  return length == strcspn(others, "\n") && memcmp(line, others, length) == 0;
+}
+
+// What the kernel keeps for each thread, and gives a new one as its maker has it.
+const char* FindOwn(const char* status, const char* callers) {
+  static constexpr struct {
+    const char* line;
+    const char* sentence;
+  } kLines[] = {
+      {"Uid:", "a thread has a user of its own"},
+      {"Gid:", "a thread has a group of its own"},
+      {"Groups:", "a thread has groups of its own"},
+      {"CapInh:", "a thread has capabilities of its own"},
+      {"CapPrm:", "a thread has capabilities of its own"},
+      {"CapEff:", "a thread has capabilities of its own"},
+      {"CapBnd:", "a thread has capabilities of its own"},
+      {"CapAmb:", "a thread has capabilities of its own"},
+      {"NoNewPrivs:", "a thread has no_new_privs of its own"},
+      {"Seccomp:", "a thread has a seccomp filter of its own"},
+      {"Seccomp_filters:", "a thread has a seccomp filter of its own"},
+  };
+  for (const auto& [line, sentence] : kLines) {
+    if (!HasSameLine(status, callers, line)) return sentence;
+  }
+  return nullptr;
 }
 
 // The list of threads in /proc does not tell: while one ends the kernel passes over another that
@@ -100,6 +148,7 @@ int ThreadList::Update(int (*signal)(Thread& thread)) {
   const size_t known = size_.load();
   int changes = 0;
   seen_ = 0;
+  if (known == 0) proc::ReadFile("/proc/thread-self/status", status_, sizeof status_);
   const auto stop = [&](Thread& thread, int folder) {
     ++changes;
     if (tells_calls_) {
@@ -119,8 +168,14 @@ int ThreadList::Update(int (*signal)(Thread& thread)) {
         return state == Thread::kRunning ? stop(thread, folder) : 0;
       }
     }
+    char status[sizeof status_];
+    if (proc::ReadFile(proc::Text<32>("", tid, "/status").get(), status, sizeof status, folder) <
+        0) {
+      ++changes;  // It has ended, and may have been followed by one that is not listed.
+      return 0;
+    }
     char name[sizeof Thread::name];
-    ReadName(folder, tid, name);
+    ReadName(status, name);
     // io_uring's workers are listed as threads, but are the kernel's own and run no handler.
     if (proc::StartsWith(name, "iou-")) return 0;
     const size_t size = size_.load();
@@ -128,6 +183,7 @@ int ThreadList::Update(int (*signal)(Thread& thread)) {
     Thread& thread = unused == nullptr ? threads_[size] : *unused;
     thread.tid = tid;
     thread.kept = false;
+    thread.own = FindOwn(status, status_);
     memcpy(thread.name, name, sizeof name);
     thread.state.store(Thread::kRunning);
     if (unused == nullptr) size_.store(size + 1, std::memory_order_release);
@@ -141,6 +197,12 @@ int ThreadList::Update(int (*signal)(Thread& thread)) {
     ++changes;
   }
   return changes;
+}
+
+void SchedulingPolicy::Read(pid_t tid) {
+  *this = {};
+  arch::Syscall(SYS_sched_getattr, tid, reinterpret_cast<long>(this), kSize, 0);
+  size = kSize;
 }
 
 // PR_GET_TID_ADDRESS needs a kernel with checkpoint support, and user-mode emulation answers it for

@@ -22,6 +22,27 @@ struct Call {
   uintptr_t pc;  // behind the instruction that entered it
 };
 
+// sched_attr of sched_setattr(2), in its first version, which every kernel knows.
+struct SchedulingPolicy {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+
+  static constexpr uint32_t kSize = 48;
+
+  // Of a thread, 0: the calling one.
+  void Read(pid_t tid);
+  bool IsLike(const SchedulingPolicy& other) const {
+    return policy == other.policy && priority == other.priority && flags == other.flags &&
+           runtime == other.runtime && deadline == other.deadline && period == other.period;
+  }
+};
+
 // Everything that a copy of a thread needs, recorded by the thread itself in the handler that froze
 // it, on its own stack.
 struct Thread {
@@ -33,8 +54,9 @@ struct Thread {
   // Moves on when the thread may leave the handler. It never goes back: a thread that is slow to
   // leave must not mistake a later freeze for its own.
   std::atomic<int> ticket;
-  bool kept;  // frozen for good
-  int gate;   // how far that of the new process has to be open for it: revive.cc
+  std::atomic<bool> kept;  // frozen for good
+  const char* own;         // what it has of its own, and its copy could not; null: nothing
+  int gate;                // how far that of the new process has to be open for it: revive.cc
   // futex: the kernel clears it when the thread that was dismissed is off its stack.
   std::atomic<int> alive;
 
@@ -49,6 +71,7 @@ struct Thread {
   void* robust_list;
   size_t robust_list_size;
   int nice;
+  SchedulingPolicy policy;
   char name[16];
   long affinity_size;  // bytes, as the kernel filled them
   unsigned long affinity[128 / sizeof(unsigned long)];
@@ -85,7 +108,8 @@ class ThreadList {
   size_t capacity_ = 0;
   std::atomic<size_t> size_{0};
   bool tells_calls_ = false;
-  int seen_ = 0;  // entries of the kernel's list
+  char status_[4096];  // of the calling thread
+  int seen_ = 0;       // entries of the kernel's list
 };
 
 extern ThreadList threads;

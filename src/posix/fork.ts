@@ -13,11 +13,11 @@ import { tellWorkers } from './workers.js';
 export interface ForkOptions {
   /**
    * `'running'` (default): the parent goes on. `'frozen'`: its other threads stay stopped for good,
-   * so that nothing of it runs on beside the child; it may only wait in C and `_exit`. `'alone'`: the
+   * so that nothing of it runs on beside the child; it may only wait in C and `_exit`. `'main-thread'`: the
    * main thread goes on and may run JavaScript, with the helpers of V8 and libuv; Workers stay
    * stopped for good, and threads that wait for something from outside.
    */
-  parent?: 'running' | 'frozen' | 'alone';
+  parent?: 'running' | 'frozen' | 'main-thread';
   /** How long the other threads have to come to rest, in ms. Default 5000. */
   timeoutMs?: number;
   /**
@@ -32,7 +32,7 @@ export interface ForkOptions {
 export const QUIESCE_TIMEOUT_MS = 5000;
 
 /** In the order of `Parent` in native/fork/fork.h. */
-const PARENTS: readonly string[] = ['running', 'frozen', 'alone'];
+const PARENTS: readonly string[] = ['running', 'frozen', 'main-thread'];
 
 /**
  * Copies the process, every thread included; the program goes on in both.
@@ -81,7 +81,7 @@ export function forkProcess(options: CopyOptions): number {
     recordLocks,
   } = options;
   const mode = PARENTS.indexOf(parent);
-  if (mode < 0) throw outOfRange('options.parent', "'running', 'frozen' or 'alone'", parent);
+  if (mode < 0) throw outOfRange('options.parent', "'running', 'frozen' or 'main-thread'", parent);
   const lockPolicy = recordLockPolicy(recordLocks);
   const timeout = integer(timeoutMs, 'options.timeoutMs', 0);
   if (lockPolicy === 'refuse') refuseRecordLocks('fork');
@@ -89,7 +89,9 @@ export function forkProcess(options: CopyOptions): number {
   const rotation = crypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
   const result = addon.fork(mode, timeout, holdThreads);
   if (typeof result !== 'number') throw refusal(result, 'fork');
+  if (result !== 0 && parent !== 'running') exitPastThreads();
   if (result === 0) {
+    exitWithThreads();
     tellProcessId();
     renewRandomStocks();
     rotateMathRandom(rotation);
@@ -174,6 +176,50 @@ export function refuseChildren(name: string, children: readonly Child[]): void {
     .join(', ');
   const detail = `child processes are running (pid ${list}); start them after ${name}()`;
   throw posixError(-constants.errno.EBUSY, name, undefined, detail);
+}
+
+/** How process.exit() ends the process; undefined: as Node does. */
+let reallyExit: ((code?: number) => never) | undefined;
+interface Exiting {
+  reallyExit(code?: number): never;
+}
+
+/** Node's way to the end waits for every thread, and those that are stopped for good do not come. */
+function exitPastThreads(): void {
+  if (reallyExit !== undefined) return;
+  const exiting = process as unknown as Exiting;
+  reallyExit = exiting.reallyExit;
+  exiting.reallyExit = leave;
+  process.on('exit', leaveAtEnd);
+  process.on('uncaughtExceptionMonitor', printUncaught);
+}
+
+/** In a child, which has them all. */
+function exitWithThreads(): void {
+  if (reallyExit === undefined) return;
+  (process as unknown as Exiting).reallyExit = reallyExit;
+  process.off('exit', leaveAtEnd);
+  process.off('uncaughtExceptionMonitor', printUncaught);
+  reallyExit = undefined;
+}
+
+function leave(code?: number): never {
+  addon._exit(code ?? 0);
+  throw new Error('unreachable');
+}
+
+/** An 'exit' listener, for a program that comes to its end without process.exit(). */
+function leaveAtEnd(code: number): void {
+  const listeners = process.rawListeners('exit') as ((code: number) => void)[];
+  for (const later of listeners.slice(listeners.indexOf(leaveAtEnd) + 1)) later.call(process, code);
+  leave(Number(process.exitCode ?? code));
+}
+
+/** Node would print it after the 'exit' listeners, of which one does not return. */
+function printUncaught(error: unknown): void {
+  const isCaught =
+    process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
+  if (!isCaught) writeSync(2, `Uncaught ${errorText(error)}\n`);
 }
 
 /** process.pid is cached; not writable, but configurable. */

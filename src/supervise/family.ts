@@ -138,7 +138,9 @@ function adoptOrphans(): void {
   try {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSYS') throw error;
+    // EINVAL: the kernel does not know the option, or user-mode emulation (qemu) does not.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOSYS' && code !== 'EINVAL') throw error;
   }
 }
 

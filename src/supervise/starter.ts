@@ -73,7 +73,7 @@ export class Starter {
       parts = openParts(this.#groups);
       made =
         this.#spawner === undefined
-          ? { pid: forkProcess({ parent: 'alone', recordLocks: 'lose' }), error: undefined }
+          ? { pid: forkProcess({ parent: 'main-thread', recordLocks: 'lose' }), error: undefined }
           : this.#spawner.start(identity, parts.writer, parts.group);
     } catch (error) {
       if (parts !== undefined) discard(parts);

@@ -139,7 +139,7 @@ describe('a refusal leaves the launcher as it was', () => {
 
   testFork('threads that fork() has stopped for good are not begun anew', async () => {
     const { reports } = await run(`${BUSY}
-      const child = fork({ parent: 'alone' });
+      const child = fork({ parent: 'main-thread' });
       if (child === 0) process.exit(0);
       posix.waitpid(child);
       try { daemonize({ keepFds: [3] }); } catch (error) { report([error.code, error.message]); }

@@ -221,3 +221,175 @@ describe('K5 locks that remember their owner', () => {
     ]);
   });
 });
+
+/** A line of /proc/N/task/N/status of the thread with that name, and the scheduling policy. */
+const LOOK = `
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const threadNamed = (name) => fs.readdirSync('/proc/self/task').find((tid) =>
+    fs.readFileSync('/proc/self/task/' + tid + '/comm', 'utf8') === name + '\\n');
+  const line = (name, field) => new RegExp('^' + field + ':\\\\s*(.*)$', 'm').exec(
+    fs.readFileSync('/proc/self/task/' + threadNamed(name) + '/status', 'utf8'))[1];
+  const policy = (name) => fs.readFileSync('/proc/self/task/' + threadNamed(name) + '/stat', 'utf8')
+    .split(') ')[1].split(' ')[38];
+`;
+
+describe('K3 what a thread has of its own', () => {
+  testFork('its processors and its scheduling policy, it has in child and daemon', async () => {
+    const { reports } = await run(
+      withThreads(`${LOOK}
+        threads.start('pinned');
+        threads.start('batch');
+        await sleep(100);
+        const look = () => [line('pinned', 'Cpus_allowed_list'), policy('batch')];
+        const pid = fork();
+        if (pid === 0) {
+          await sleep(100);
+          report(look());
+          process.exit(0);
+        }
+        posix.waitpid(pid);
+        daemonize({ keepFds: [3] });
+        await sleep(100);
+        report(look());
+        process.exit(0);
+      `),
+    );
+    expect(reports).toEqual([
+      ['0', '3'],
+      ['0', '3'],
+    ]);
+  });
+
+  const OWN = [
+    ['filtered', /seccomp filter of its own|no_new_privs of its own/],
+    ['restricted', /no_new_privs of its own/],
+    ...(isRoot ? [['nobody', /a user of its own/] as const] : []),
+  ] as const;
+  test.skipIf(!hasFork).each(OWN)('privileges, is refused with its name: %s', async (name, why) => {
+    const { reports } = await run(
+      withThreads(`${LOOK}
+        threads.start('${name}');
+        await sleep(100);
+        for (const call of [() => fork(), () => exported.daemonize({ engine: 'fork', detach: 'always', keepFds: [3] })]) {
+          try {
+            if (call() === 0) posix._exit(0);
+            report('no refusal');
+          } catch (error) {
+            report([error.code, error.message]);
+          }
+        }
+        process.exit(0);
+      `),
+    );
+    expect(reports).toEqual([
+      ['ENOTSUP', expect.stringMatching(why)],
+      ['ENOTSUP', expect.stringMatching(why)],
+    ]);
+    expect(reports[0][1]).toContain(`"${name}"`);
+  });
+});
+
+testFork('K6 a thread on a stack too small for a signal frame goes on', async () => {
+  const { reports, code } = await run(
+    withThreads(`${LOOK}
+      threads.start('tiny');
+      while (threads.ticks() === '0') await sleep(5);
+      const goesOn = async () => {
+        const before = threads.ticks();
+        for (let i = 0; i < 400; i++) {
+          await sleep(5);
+          if (threads.ticks() !== before) return true;
+        }
+        return false;
+      };
+      const pid = fork();
+      report([pid === 0 ? 'child' : 'parent', await goesOn()]);
+      process.exit(0);
+    `),
+  );
+  expect(code).toBe(0);
+  expect(reports.sort()).toEqual([
+    ['child', true],
+    ['parent', true],
+  ]);
+});
+
+testFork('a timer of timer_create(2) is refused: no child has it', async () => {
+  const { reports } = await run(
+    withThreads(`
+      threads.startTimer();
+      for (const call of [() => fork(), () => exported.daemonize({ engine: 'fork', detach: 'always', keepFds: [3] })]) {
+        try {
+          if (call() === 0) posix._exit(0);
+          report('no refusal');
+        } catch (error) {
+          report([error.code, error.message]);
+        }
+      }
+    `),
+  );
+  expect(reports).toEqual([
+    ['ENOTSUP', expect.stringContaining('timer_create(2)')],
+    ['ENOTSUP', expect.stringContaining('timer_create(2)')],
+  ]);
+});
+
+testFork('libc’s handler of signal 33 is put back, in parent, child and daemon', async () => {
+  const { reports } = await run(
+    withThreads(`
+      const before = threads.handlerOf33();
+      const pid = fork();
+      if (pid === 0) {
+        report(threads.handlerOf33() === before);
+        process.exit(0);
+      }
+      posix.waitpid(pid);
+      report(threads.handlerOf33() === before);
+      daemonize({ keepFds: [3] });
+      report(threads.handlerOf33() === before);
+    `),
+  );
+  expect(reports).toEqual([true, true, true]);
+});
+
+describe('a parent whose threads are stopped for good', () => {
+  const STOPPED = `
+    import { Worker } from 'node:worker_threads';
+    import { once } from 'node:events';
+    const worker = new Worker('setInterval(() => {}, 1000)', { eval: true, execArgv: [] });
+    await once(worker, 'online');
+    const pid = fork({ parent: 'main-thread' });
+    if (pid === 0) posix._exit(0);
+    posix.waitpid(pid);
+  `;
+
+  test.skipIf(!hasFork || !isRoot)('can give up its user and groups', async () => {
+    const { reports, code } = await run(`${STOPPED}
+      process.setgroups([]);
+      process.setgid(65534);
+      process.setuid(65534);
+      report([process.getuid(), process.getgid()]);
+      posix._exit(3);
+    `);
+    expect(reports).toEqual([[65534, 65534]]);
+    expect(code).toBe(3);
+  });
+
+  testFork('ends by process.exit(), at its end, and by an exception', async () => {
+    const ways = [
+      'process.exit(4)',
+      'process.exitCode = 4; worker.unref()',
+      'throw new Error("thrown")',
+    ];
+    const ended = [];
+    for (const way of ways) {
+      ended.push(await run(`${STOPPED} process.on('exit', (code) => report(code)); ${way}`));
+    }
+    expect(ended.map(({ code, reports }) => [code, reports])).toEqual([
+      [4, [4]],
+      [4, [4]],
+      [1, [1]],
+    ]);
+    expect(ended[2]!.stderr).toContain('thrown');
+  });
+});
