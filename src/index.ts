@@ -3,16 +3,17 @@
  * @module
  */
 
-export type { Step } from './control/schedule.js';
-export { type SignalOptions, signalDaemon } from './control/signal.js';
-export { restartDaemon, type StopOptions, type Stopped, stopDaemon } from './control/stop.js';
 export {
-  type DaemonStatus,
   daemonStatus,
-  type FoundDaemon,
   findDaemon,
-  type Target,
-} from './control/target.js';
+  restartDaemon,
+  signalDaemon,
+  stopDaemon,
+} from './control/index.js';
+export type { Step } from './control/schedule.js';
+export type { SignalOptions } from './control/signal.js';
+export type { StopOptions, Stopped } from './control/stop.js';
+export type { DaemonStatus, FoundDaemon, Target } from './control/target.js';
 export type { Commands } from './detach/commands.js';
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';

@@ -16,7 +16,7 @@ const COMMON = {
   platform: 'node',
   target: `node${engines.node.replace('>=', '')}`,
   // To be read: a stack trace names our functions, and a line of it holds one statement. Minified, a
-  // program that imports this starts with 0.3 % fewer instructions (`npm run bench:import`): not worth it.
+  // program that imports this starts with 0.8 % fewer instructions (`npm run bench:import`): not worth it.
   // No source maps either: the code in a bundle is the source without types and comments, below the
   // name of its file. They would double the package, and with --enable-source-maps, the only one
   // that reads them, every program would parse them as it starts.
@@ -27,8 +27,8 @@ const COMMON = {
 };
 
 /**
- * The library. One file for each entry: with a file for each of src/, the import would take 132 million
- * instructions instead of 18 (`npm run bench:import`). What is loaded only when it is called has a file of its own, and nothing is shared between
+ * The library. One file for each entry: with a file for each of src/, the import would take 158 million
+ * instructions instead of 27 (`npm run bench:import`). What is loaded only when it is called has a file of its own, and nothing is shared between
  * the files but what src/posix/shared.ts keeps.
  * @type {import('esbuild').BuildOptions}
  */
@@ -43,6 +43,8 @@ const LIBRARY = {
     supervise: 'src/supervise/supervise.ts',
     // Loaded by inFork() and its like, see src/jobs/index.ts.
     jobs: 'src/jobs/jobs.ts',
+    // Loaded by stopDaemon() and its like, see src/control/index.ts.
+    control: 'src/control/control.ts',
     // For the tests.
     'supervise/control-client': 'src/supervise/control-client.ts',
   },

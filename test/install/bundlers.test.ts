@@ -90,7 +90,7 @@ describe.each(Object.entries({ esbuild, rollup, webpack }))('%s', (_, bundler) =
       const name = 'node_modules/doublefork';
       symlinkSync(join(source, name), join(target, name));
     } else {
-      for (const part of ['prebuilds', 'dist/supervise.js', 'dist/jobs.js']) {
+      for (const part of ['prebuilds', 'dist/supervise.js', 'dist/jobs.js', 'dist/control.js']) {
         cpSync(join(source, 'node_modules/doublefork', part), join(target, part), {
           recursive: true,
         });
