@@ -97,6 +97,7 @@ bool Freeze::Stop(int timeout_ms, Reason& reason, bool to_copy) {
     return Refuse(reason, ENOTSUP, "libc's place for the thread id was not found");
   }
   AwaitReaders();
+  threads.NoteCaller();
   // Threads that were kept are looking at their entries.
   if (!kept && !threads.MakeRoom()) {
     return Refuse(reason, ENOMEM, kNoRoom);

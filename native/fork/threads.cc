@@ -121,6 +121,11 @@ int CountThreads() {
 
 bool ThreadList::IsComplete() const { return seen_ == CountThreads(); }
 
+void ThreadList::NoteCaller() {
+  if (proc::ReadFile("/proc/thread-self/status", status_, sizeof status_) < 0) status_[0] = '\0';
+  tells_calls_ = AreCallsTold();
+}
+
 bool ThreadList::MakeRoom() {
   size_t count = 0;
   proc::ForEachNumber("/proc/self/task", [&](int, int) {
@@ -138,7 +143,6 @@ bool ThreadList::MakeRoom() {
     capacity_ = bytes / sizeof(Thread);
   }
   Clear();
-  tells_calls_ = AreCallsTold();
   return true;
 }
 
@@ -148,7 +152,6 @@ int ThreadList::Update(int (*signal)(Thread& thread)) {
   const size_t known = size_.load();
   int changes = 0;
   seen_ = 0;
-  if (known == 0) proc::ReadFile("/proc/thread-self/status", status_, sizeof status_);
   const auto stop = [&](Thread& thread, int folder) {
     ++changes;
     if (tells_calls_) {

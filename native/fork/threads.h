@@ -94,6 +94,9 @@ class ThreadList {
   void Clear() { size_.store(0); }
   // Room for more threads than there are now, in an empty list. False: the kernel has no memory.
   bool MakeRoom();
+  // At the start of a freeze: what the calling thread may do now, which the others are compared
+  // with, and what it may read of them.
+  void NoteCaller();
   // Brings the list up to date with the kernel's and calls `signal` for each thread that runs. How
   // many have come or ended since the last time, or -errno; -EAGAIN: there is no room for more.
   int Update(int (*signal)(Thread& thread));

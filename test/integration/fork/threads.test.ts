@@ -369,9 +369,14 @@ describe('a parent whose threads are stopped for good', () => {
       process.setgid(65534);
       process.setuid(65534);
       report([process.getuid(), process.getgid()]);
+      // Threads that are made from now on are compared with what this one may do now.
+      await fs.promises.stat('/');
+      const second = fork({ parent: 'main-thread' });
+      if (second === 0) posix._exit(4);
+      report(posix.waitpid(second).exitCode);
       posix._exit(3);
     `);
-    expect(reports).toEqual([[65534, 65534]]);
+    expect(reports).toEqual([[65534, 65534], 4]);
     expect(code).toBe(3);
   });
 
