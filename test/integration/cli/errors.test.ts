@@ -139,7 +139,7 @@ const ROWS: Row[] = [
   {
     before: file('run'),
     words: 'start -- sleep 9',
-    says: '$/run is needed as a directory, and is none',
+    says: /^cannot read the record .*\/run\/sleep\.json: a part of the path is not a directory$/,
     code: 'ENOTDIR',
   },
   {
@@ -186,7 +186,7 @@ const ROWS: Row[] = [
   {
     before: config('apps: { a: { program: x } }'),
     words: 'start b',
-    says: '$/doublefork.config.yaml has no app "b"; it has a',
+    says: /^no daemon is known as b: none was started under that name, and .*config\.yaml has a; to start/,
   },
   {
     before: async (place) => {
@@ -336,7 +336,9 @@ describe('an error is a sentence that says what failed, on what, why', () => {
 
     if (name !== 'logs' && name !== 'top' && name !== 'nonsense') {
       const json = await give(place, row, [name!, '--json', ...words]);
-      expect(json).toMatchObject({ code: row.exit ?? 1, stdout: '' });
+      expect(json.code).toBe(row.exit ?? 1);
+      // What was done, of none of them.
+      expect(json.stdout).toMatch(/^(\[\]\n)?$/);
       const { error, code } = JSON.parse(json.stderr);
       expect(error.split('\n')[0]).toBe(sentence);
       expect(code).toBe(row.code);
