@@ -29,7 +29,9 @@ async function freePort(): Promise<number> {
 
 test('the program of the README runs, and ends, as the README says', async () => {
   const [program, job, ...otherPrograms] = blocks('js');
-  const [commands, ...more] = blocks('sh');
+  const [install, commands, ...more] = blocks('sh');
+  // What is in the registry is another version.
+  expect(install).toBe('npm install doublefork\n');
   const development = more.at(-1);
   expect(otherPrograms).toEqual([]);
   const name = /^\/\/ (\S+\.mjs)\n/.exec(program!)![1]!;

@@ -40,7 +40,7 @@ const RUNNERS: readonly Runner[] = [
   {
     name: 'vitest',
     program: join(root, 'node_modules/vitest/vitest.mjs'),
-    args: ['run', '--root', '.', '--pool', 'forks'],
+    args: ['run', '--root', '.', '--pool', 'forks', '--reporter', 'verbose'],
     test: (body) => `import { test } from 'vitest'; ${body}`,
   },
   {

@@ -58,14 +58,13 @@ test('C16 children of the program do not hold the lock', async () => {
 });
 
 test.each([
-  ['/nowhere', 127, 'ENOENT'],
-  ['/etc/passwd', 126, 'EACCES'],
+  ['/nowhere', 127, 'cannot run /nowhere: there is no such'],
+  ['/etc/passwd', 126, 'cannot run /etc/passwd: permission denied'],
 ])('%s cannot be run: exit code %i, and no pidfile stays', async (path, expected, error) => {
   const dir = temporaryFolder();
   const { code, stderr } = await become(dir, [path]);
   expect(code).toBe(expected);
-  expect(stderr).toContain(`${error}: `);
-  expect(stderr).toContain(`execve '${path}'`);
+  expect(stderr).toContain(error);
   expect(existsSync(join(dir, 'pid'))).toBe(false);
 });
 

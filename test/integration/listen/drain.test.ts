@@ -306,7 +306,9 @@ describe.each(['http2', 'http2s'] as const)('HTTP/2: %s', (kind) => {
     server.finishSlow();
     expect(await slow).toBe('slow');
     await closed;
-    expect(goaways).toEqual([2 ** 31 - 1, 3]);
+    // The session may say it once more as it closes.
+    const [first, ...named] = goaways;
+    expect([first, ...new Set(named)]).toEqual([2 ** 31 - 1, 3]);
     expect(await server.result()).toEqual(CLEAN);
   });
 

@@ -255,7 +255,7 @@ test.skipIf(!isRoot)('a full disk: the start fails and leaves no half-written fi
      echo "exit $?"
      ls ${dir}/m`,
   );
-  expect(stderr).toContain('no space left on device');
+  expect(stderr).toContain('no space is left on the device');
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'exit 1\nfull\n' });
 });
 
