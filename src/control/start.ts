@@ -25,6 +25,7 @@ import { posixError, sentenceOf, whileTrying } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, getsid, kill, waitpid } from '../posix/process.js';
+import { readProc } from '../posix/processes.js';
 import { readable } from '../posix/watch.js';
 import type { App } from './app.js';
 import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
@@ -335,7 +336,9 @@ function parentOfLauncher(): number | undefined {
  */
 function usualLimits(starter: number | undefined): Record<string, LimitOption> {
   if (process.platform !== 'linux') return {};
-  const limits = readFileSync(`/proc/${starter}/limits`, 'latin1');
+  // Not known where that is outside of this pid namespace (0), or another user's and hidden (proc(5),
+  // hidepid). Then it stays as Node has raised it.
+  const limits = readProc(`/proc/${starter}/limits`) ?? '';
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
   return Number.isInteger(soft) ? { nofile: { soft } } : {};
 }
