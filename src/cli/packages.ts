@@ -17,6 +17,11 @@ const STOCK =
 const KNOWN: readonly Known[] = [
   { name: 'nanoid', majors: [3, 5], remedy: STOCK },
   { name: 'uuid', majors: [8, 12], remedy: STOCK },
+  {
+    name: 'zeromq',
+    remedy:
+      "keeps the process id of its sockets, and hangs in a daemon or worker that has them from before: open them after daemonize() or supervise(), or use engine: 'exec'",
+  },
 ];
 
 export interface Installed {

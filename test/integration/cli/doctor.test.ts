@@ -34,8 +34,13 @@ test('names installed packages that do not go with a fork, in the versions that 
     },
     { what: 'package: uuid', verdict: 'warning', detail: expect.stringContaining('onFork()') },
   ]);
+  install(inside, 'zeromq', '6.5.0');
+  expect((await doctor(inside)).at(-1)!.detail).toContain("engine: 'exec'");
   // The nearer one is the one that would be loaded.
   install(inside, 'uuid', '14.0.0');
-  expect((await doctor(inside)).map(({ what }) => what)).toEqual(['package: nanoid']);
+  expect((await doctor(inside)).map(({ what }) => what)).toEqual([
+    'package: nanoid',
+    'package: zeromq',
+  ]);
   expect((await doctor(place.folder)).map(({ what }) => what)).toEqual(['package: uuid']);
 });

@@ -69,6 +69,29 @@ describe('handoff', () => {
     expect(reports[0].handoff).toBeUndefined();
   });
 
+  test.each([
+    ['the process that it names', '$$', true],
+    ['another one', '$PPID', false],
+  ])('the variable is taken by %s: %s', async (_, pid, taken) => {
+    // The shell becomes the program, with its id and the pipe that the variable tells of as fd 5. (The
+    // pipe of reports, fd 3, is a pair of sockets.)
+    const json = JSON.stringify({
+      stdio: [null, null, null],
+      pidfile: null,
+      listeners: {},
+      calls: [{ call: 'daemonize', detached: true }],
+    });
+    const script = `mkfifo "$FIFO" && exec 5<>"$FIFO"
+      export DOUBLEFORK_HANDOFF="$(stat -Lc %i /proc/self/fd/5):5:$JSON:${pid}"; exec "$@"`;
+    const program = inline(
+      `report(daemonize({ detach: 'never', engine: 'exec', keepFds: [3] }).detached);`,
+    );
+    const { reports } = await launch('bash', ['-c', script, 'bash', node, ...program], {
+      env: { JSON: json, FIFO: join(temporaryFolder(), 'fifo') },
+    }).ended;
+    expect(reports).toEqual([taken]);
+  });
+
   test('each of a family gets its own daemon: a launcher, its children, the daemon of a daemon', async () => {
     // xdaemon counts generations in a variable: there a second child skips its own call.
     const { code, reports } = await run(

@@ -68,6 +68,27 @@ describe('TCP', () => {
 });
 
 describe('unix', () => {
+  test('nobody may connect to it before its mode is as asked', async () => {
+    const path = join(temporaryFolder(), 'socket');
+    const { reports } = await run(`
+      const { umask } = process;
+      // What the file system shows whenever the mask is set: before the bind, and after all is done.
+      process.umask = (...mask) => {
+        if (mask.length > 0) {
+          const file = fs.statSync('${path}', { throwIfNoEntry: false });
+          report([mask[0], file && file.mode & 0o777]);
+        }
+        return umask(...mask);
+      };
+      umask(0o22);
+      doublefork.listen('http', { path: '${path}', mode: 0o600 });
+    `);
+    expect(reports).toEqual([
+      [0o777, null],
+      [0o22, 0o600],
+    ]);
+  });
+
   test('the mode is as asked, whatever the umask; close() removes the path', async () => {
     const path = join(temporaryFolder(), 'socket');
     const { reports } = await run(`${LISTEN}

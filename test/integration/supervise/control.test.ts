@@ -1,14 +1,17 @@
 // What supervisors are asked over the control socket, and what they do by themselves while workers
 // serve: recycle, scale, watchdog, memory, lifetime.
 
-import { statSync } from 'node:fs';
+import { chmodSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ControlClient } from '../../../src/supervise/control-client.js';
+import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
+import { node } from '../../support/node.js';
 import { stat, until } from '../../support/processes.js';
-import { start } from '../../support/program.js';
+import { execute, start } from '../../support/program.js';
+import { testAsRoot } from '../../support/root.js';
 import { decisions, get } from './tools.js';
 
 const STAY = 'setInterval(() => {}, 1e6);';
@@ -61,6 +64,39 @@ describe('control socket', () => {
     await client.closed;
     expect((await program.ended).code).toBe(0);
     expect(() => statSync(control)).toThrow('ENOENT');
+  });
+
+  testAsRoot('another user is not answered, even if the socket lets him in', async () => {
+    const { program, control } = supervised('', `${report} ${STAY}`);
+    await program.report();
+    // The directory and the socket are open to everybody: what is left is who asks.
+    chmodSync(dirname(control), 0o755);
+    chmodSync(control, 0o777);
+    const client = `const socket = require('node:net').connect(${JSON.stringify(control)});
+      socket.on('error', () => {}).on('close', () => console.log('closed'));
+      socket.on('data', (data) => console.log('answered ' + data));
+      socket.write('{"command":"status"}\\n');
+      socket.on('data', () => socket.end());`;
+    const answerTo = (...as: string[]) => execute('setpriv', [...as, node, '-e', client]);
+    expect((await answerTo('--reuid=65534', '--clear-groups')).stdout).toBe('closed\n');
+    // The client can tell the difference.
+    expect((await answerTo('--reuid=0', '--clear-groups')).stdout).toMatch(/^answered \{"ok":true/);
+    process.kill(program.pid);
+    await program.ended;
+  });
+
+  testFork('a supervisor that does not listen holds no worker up', async () => {
+    // More than fits into the pipe between them.
+    const { program } = supervised(
+      `restart: 'never'`,
+      `process.kill(process.ppid, 'SIGSTOP');
+       for (let i = 0; i < 20; i++) worker.status('x'.repeat(16_000));
+       report('not held up');
+       process.kill(process.ppid, 'SIGCONT');
+       process.exit(0);`,
+    );
+    const { reports, code } = await program.ended;
+    expect({ reports, code }).toEqual({ reports: ['not held up'], code: 0 });
   });
 
   test('scale and restart', async () => {

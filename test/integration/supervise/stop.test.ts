@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Pidfile } from 'doublefork';
 import { describe, expect, test } from 'vitest';
 import { engine, testContinuing, testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
@@ -108,6 +109,28 @@ describe('stop', () => {
     expect(ended.reports.slice(2)).toEqual(['finished']);
     expect(decisions(ended, 'exit')).toMatchObject([{ exitCode: 0, cause: 'stop' }]);
   });
+
+  testFork(
+    'the pidfile is free once its supervisor was killed, whatever its workers have left',
+    async () => {
+      const pidfile = join(temporaryFolder(), 'pid');
+      const program = start(`${SUPERVISE}
+      daemonize({ detach: 'never', pidfile: '${pidfile}' });
+      supervise({ log: 'none' });
+      // A copy of the worker, which nothing ends with it.
+      if (fork() === 0) report(process.pid);
+      ${STAY}
+    `);
+      const copy: number = await program.report();
+      expect(Pidfile.inspect(pidfile)).toMatchObject({ state: 'held', pid: program.pid });
+      process.kill(program.pid, 'SIGKILL');
+      await program.exited;
+      expect(stat(copy)).toBeDefined();
+      expect(Pidfile.inspect(pidfile).state).toBe('stale');
+      killQuietly(copy);
+      await program.ended;
+    },
+  );
 
   test('SIGQUIT does not wait', async () => {
     const program = start(`${SUPERVISE}

@@ -30,6 +30,36 @@ describe('restart', () => {
     expect(wait(world)).toBe(100);
   });
 
+  test('without a limit the failures that are remembered are bounded', () => {
+    const world = new World({
+      maxFailures: 0,
+      backoff: { initial: 0, factor: 1, max: 0, jitter: 0 },
+    });
+    for (let i = 0; i < 1000; i++) world.exited(world.main().pid, crash);
+    expect(world.state.slots[0]!.failures.length).toBeLessThanOrEqual(100);
+  });
+
+  test('with one it is one more than that', () => {
+    const world = new World({ maxFailures: 3, failureWindow: 1 });
+    for (let i = 0; i < 20; i++) {
+      world.exited(world.main().pid, crash);
+      expect(world.state.slots[0]!.failures.length).toBeLessThanOrEqual(4);
+      world.pass(40_000);
+    }
+  });
+
+  test('a fork that the kernel refuses is tried again after a while, whatever the backoff', () => {
+    const world = new World({ backoff: { initial: 0, factor: 1, max: 0, jitter: 0 } }, 0);
+    world.refuseForks = true;
+    world.send({ type: 'start', workers: 1 });
+    expect(wait(world)).toBe(100);
+    world.advance();
+    expect(wait(world)).toBe(100);
+    world.refuseForks = false;
+    world.advance();
+    expect(world.main().phase).toBe('ready');
+  });
+
   test('the backoff is spread by its jitter', () => {
     const delays = [0, 0.5, 0.999].map((random) => {
       const world = new World({ backoff: { initial: 1000, factor: 2, max: 5000, jitter: 0.1 } });
