@@ -424,3 +424,24 @@ describe('another image serves', () => {
     expect(world.exitCode).toBe(0);
   });
 });
+
+test('a fork that is refused is not tried again at once, even without a backoff', () => {
+  const world = new World({ backoff: { initial: 0, factor: 1, max: 0, jitter: 0 } });
+  world.pass(1000);
+  world.refuseForks = true;
+  world.exited(world.main().pid, crash);
+  expect(wait(world)).toBe(100);
+});
+
+test('failures are remembered for as long as they count, and no longer', () => {
+  const crashes = (changes: ConstructorParameters<typeof World>[0]) => {
+    const world = new World(changes);
+    for (let i = 0; i < 300; i++) {
+      world.exited(world.main().pid, crash);
+      world.advance();
+    }
+    return world.state.slots[0]!.failures.length;
+  };
+  expect(crashes({ maxFailures: 0 })).toBe(100);
+  expect(crashes({ maxFailures: 0, failureWindow: 2 ** 31 - 1 })).toBe(100);
+});
