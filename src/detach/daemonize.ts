@@ -14,6 +14,7 @@ import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js'
 import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
+import { trace } from '../posix/trace.js';
 import { isStartedByCommand } from './command.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
@@ -74,6 +75,7 @@ function replayOrDetach(options: DaemonizeOptions): Daemon {
 
 function detach(options: DaemonizeOptions): Daemon {
   const plan = planFor(options, surroundings());
+  trace?.('daemonize', plan.detach ? 'leaves the terminal' : 'stays in the foreground');
   // The default is there.
   if (plan.cwd !== undefined && plan.cwd !== '/')
     checkDirectory(join(plan.chroot ?? '/', plan.cwd));
@@ -97,20 +99,24 @@ function inBackground(plan: Plan): Daemon {
   const files = openFiles(plan, confinement);
   // Before the environment changes.
   const kept = keptDescriptors(plan, launcher);
+  trace?.('launcher', `has opened the files; starts the daemon, engine '${plan.engine}'`);
   let readyFd: number;
   try {
     readyFd = engines[plan.engine](plan, files, { kept, open: descriptors, confinement, children });
   } catch (error) {
+    trace?.('launcher', `there is no daemon: ${error}`);
     files.redirection.abandon();
     files.pidfile?.abandon();
     throw error;
   }
   // From here on this is the daemon.
+  trace?.('daemon', `detached by the fork engine; its launcher was ${launcher}`);
   return becomeDaemon(plan, files, { readyFd, kept, descriptors, moved: true });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
 function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
+  trace?.('daemon', 'a new image has come to daemonize()');
   let plan: Plan;
   let files: Files;
   try {
@@ -170,6 +176,7 @@ function becomeDaemon(plan: Plan, files: Files, inherited: Inherited): Daemon {
     if (moved) runChildHooks({ moved });
     if (pidfile !== undefined) claim(pidfile);
   } catch (error) {
+    trace?.('daemon', `fails: ${error}`);
     // Before the word: what the launcher leaves must be as it was.
     redirection.abandon();
     pidfile?.abandon();

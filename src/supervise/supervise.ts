@@ -18,6 +18,7 @@ import {
   refuseWorkers,
 } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
+import { trace } from '../posix/trace.js';
 import { KeeperSuperior } from './keeper.js';
 import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
 import { Spawner } from './spawner.js';
@@ -144,6 +145,7 @@ function makeWorker(
 ): Worker {
   const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
   const worker = new Worker(identity, pipe, { stopSignal: plan.limits.stopSignal, pingEvery });
+  trace?.('worker', `is worker ${identity.id}, generation ${identity.generation}`);
   reportsTo.handOver(worker);
   thisProcess.isWorker = true;
   current = worker;
