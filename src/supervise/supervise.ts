@@ -7,7 +7,7 @@ import { replaceStreams } from '../detach/streams.js';
 import { thisProcess } from '../detach/this-process.js';
 import { startDirectory } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
-import { type Image, imageByName, sameImage } from '../image/image.js';
+import { type Image, imageByName, thisVersion } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError, sayFirst } from '../posix/errors.js';
 import {
@@ -163,5 +163,5 @@ function spawnerFor({ engine, exec }: Plan, children: readonly Child[]): Spawner
       throw posixError(-constants.errno.ENOTSUP, 'supervise', undefined, support.reason);
     }
   }
-  return new Spawner(exec ?? sameImage('supervise'));
+  return new Spawner(exec ?? thisVersion('supervise'));
 }
