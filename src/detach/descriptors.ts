@@ -37,7 +37,7 @@ export function closeInherited(
     const { fd, terminal, closeOnExec } = descriptor;
     if (wasInherited(descriptor) && !keep.has(fd)) closeOnce(fd);
     // The streams that were replaced meanwhile have closed theirs.
-    else if (terminal && isatty(fd) && !terminals.has(fd)) silence(fd, closeOnExec);
+    else if (terminal && isatty(fd) && !terminals.has(fd)) pointAtNull(fd, closeOnExec);
   }
 }
 
@@ -59,8 +59,8 @@ function closeOnce(fd: number): void {
   }
 }
 
-function silence(fd: number, closeOnExec: boolean): void {
-  const nothing = openNull();
-  dup3(nothing, fd, closeOnExec ? O_CLOEXEC : 0);
-  close(nothing);
+function pointAtNull(fd: number, closeOnExec: boolean): void {
+  const nullFd = openNull();
+  dup3(nullFd, fd, closeOnExec ? O_CLOEXEC : 0);
+  close(nullFd);
 }

@@ -9,14 +9,14 @@ import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError, text } from '../posix/errors.js';
 import { LOCK_SH, tryFlock } from '../posix/lock.js';
 import { holdsFlock, recordHolder } from './holder.js';
-import { type Identity, isAlive, startTime } from './process.js';
+import { isAlive, type ProcessIdentity, startTime } from './process.js';
 
 /** What {@link inspect} found out; `reason` is a sentence for people. */
 export type PidfileState =
   /** There is no file. */
   | { state: 'free'; reason: string }
   /** The process that the file names has it locked. */
-  | ({ state: 'held'; reason: string; mode: number; uid: number } & Identity)
+  | ({ state: 'held'; reason: string; mode: number; uid: number } & ProcessIdentity)
   /** Nobody has it locked: a start succeeds. `pid`: whom it names, alive or not. */
   | { state: 'stale'; reason: string; pid: number | undefined }
   /** Somebody has it locked whom it does not name (yet): a start is refused, a stop signals nobody. */

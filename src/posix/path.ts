@@ -14,24 +14,24 @@ import { posixError } from './errors.js';
  */
 export function findExecutable(program: string, cwd: string, path: string): string {
   const folders = program.includes('/') ? [''] : path.split(delimiter);
-  let refusal: Refusal = 'ENOENT';
+  let unusable: Unusable = 'ENOENT';
   for (const folder of folders) {
     const file = resolve(cwd, folder, program);
     const reason = whyNot(file);
     if (reason === undefined) return file;
-    if (reason === 'EACCES') refusal = reason;
+    if (reason === 'EACCES') unusable = reason;
   }
   const where = program.includes('/') ? 'there' : 'in PATH';
   const why =
-    refusal === 'ENOENT'
+    unusable === 'ENOENT'
       ? `there is no such program ${where}`
       : `what is ${where} is not an executable file`;
-  throw posixError(-os.errno[refusal], 'execve', program, `cannot run ${program}: ${why}`);
+  throw posixError(-os.errno[unusable], 'execve', program, `cannot run ${program}: ${why}`);
 }
 
-type Refusal = 'ENOENT' | 'EACCES';
+type Unusable = 'ENOENT' | 'EACCES';
 
-function whyNot(file: string): Refusal | undefined {
+function whyNot(file: string): Unusable | undefined {
   try {
     if (!statSync(file).isFile()) return 'EACCES';
   } catch {

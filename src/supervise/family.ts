@@ -81,12 +81,12 @@ export class Families {
     const deadline = performance.now() + CLEARING;
     while (this.#killOrphans() && performance.now() < deadline) {
       pause(1);
-      this.#bury();
+      this.#reapEnded();
     }
   }
 
   /** Reaps all that have ended. */
-  #bury(): void {
+  #reapEnded(): void {
     for (let pid = peekEnded(); pid > 0; pid = peekEnded()) {
       waitpid(pid);
       this.#workers.delete(pid);
@@ -120,7 +120,7 @@ export class Families {
   clear(): boolean {
     for (const worker of this.#workers.keys()) this.kill(worker);
     const left = this.#killOrphans();
-    this.#bury();
+    this.#reapEnded();
     this.#removeLeft();
     return left || this.#workers.size > 0 || this.#left.size > 0;
   }

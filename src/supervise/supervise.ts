@@ -19,7 +19,7 @@ import {
 } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
 import { KeeperSuperior } from './keeper.js';
-import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
+import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
 import { Spawner } from './spawner.js';
 import { findSuperior, type Superior } from './superior.js';
 import { type ImageSource, Supervisor } from './supervisor.js';
@@ -46,27 +46,28 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 
 function start(options: SuperviseOptions): Worker {
   const reportsTo = findSuperior(current);
-  const plan = check(options, reportsTo);
-  const spawner = chooseSpawner(plan);
-  const supervisor = new Supervisor(plan, reportsTo, spawner, imagesFor(plan));
+  const settings = check(options, reportsTo);
+  const spawner = chooseSpawner(settings);
+  const supervisor = new Supervisor(settings, reportsTo, spawner, imagesFor(settings));
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];
   const { identity, pipe } = supervisor.run();
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, plan, reportsTo);
+  return makeWorker(identity, pipe, settings, reportsTo);
 }
 
 /** @throws EBUSY: what a supervisor cannot have, it does not begin with */
-function chooseSpawner(plan: Plan): Spawner | undefined {
+function chooseSpawner(settings: SupervisorSettings): Spawner | undefined {
   const children = childProcesses();
-  const spawner = spawnerFor(plan, children);
+  const spawner = spawnerFor(settings, children);
   // They would be the supervisor's, which runs nothing that could hear of them.
   refuseChildren(
     'supervise',
     spawner === undefined ? children : children.filter(({ worker }) => !worker),
   );
   // It keeps the locks, and runs nothing that would use what they protect.
-  if (plan.recordLocks === 'refuse' && plan.exec === undefined) refuseRecordLocks('supervise');
+  if (settings.recordLocks === 'refuse' && settings.exec === undefined)
+    refuseRecordLocks('supervise');
   return spawner;
 }
 
@@ -74,18 +75,23 @@ function chooseSpawner(plan: Plan): Spawner | undefined {
 function startInNewImage(options: SuperviseOptions, awaited: boolean, handoff: Handoff): Worker {
   const keeper = new KeeperSuperior(handoff.orders!, handoff.readyFd, awaited);
   // The keeper has the control socket.
-  const plan: Plan = { ...check(options, keeper), control: undefined };
-  const spawner = chooseSpawner(plan);
-  const supervisor = new Supervisor(plan, keeper, spawner, keeper);
+  const settings: SupervisorSettings = { ...check(options, keeper), control: undefined };
+  const spawner = chooseSpawner(settings);
+  const supervisor = new Supervisor(settings, keeper, spawner, keeper);
   takeStreams(handoff);
   keeper.say({ word: 'arrived' });
   const { identity, pipe } = supervisor.run();
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, plan, keeper);
+  return makeWorker(identity, pipe, settings, keeper);
 }
 
 /** How to come by the next image; found out now, while the names lead to this one. */
-function imagesFor({ limits, keepPrevious, rollbackOnFailure, watch }: Plan): ImageSource {
+function imagesFor({
+  limits,
+  keepPrevious,
+  rollbackOnFailure,
+  watch,
+}: SupervisorSettings): ImageSource {
   let image: () => Image;
   try {
     image = imageByName('supervise');
@@ -109,10 +115,10 @@ function resumeInNewImage(
   handoff: Handoff | undefined,
 ): Worker {
   const reportsTo = findSuperior(current);
-  const plan = check(options, reportsTo);
+  const settings = check(options, reportsTo);
   const pipe = new WorkerPipeWriter(handoff?.readyFd);
   if (handoff !== undefined) takeStreams(handoff);
-  const worker = makeWorker(identity, pipe, plan, reportsTo);
+  const worker = makeWorker(identity, pipe, settings, reportsTo);
   if (handoff === undefined) worker[Symbol.dispose]();
   else pipe.arrived();
   return worker;
@@ -126,8 +132,8 @@ function takeStreams({ stdio }: Handoff): void {
   ).apply();
 }
 
-function check(options: SuperviseOptions, { awaited }: Superior): Plan {
-  return planFor(options, {
+function check(options: SuperviseOptions, { awaited }: Superior): SupervisorSettings {
+  return checkOptions(options, {
     cwd: startDirectory(),
     path: process.env.PATH ?? '',
     control: process.env[CONTROL_VARIABLE] ?? '',
@@ -139,11 +145,11 @@ function check(options: SuperviseOptions, { awaited }: Superior): Plan {
 function makeWorker(
   identity: WorkerIdentity,
   pipe: WorkerPipeWriter,
-  plan: Plan,
+  settings: SupervisorSettings,
   reportsTo: Superior,
 ): Worker {
-  const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
-  const worker = new Worker(identity, pipe, { stopSignal: plan.limits.stopSignal, pingEvery });
+  const pingEvery = settings.automaticPing ? settings.limits.watchdog / 3 : 0;
+  const worker = new Worker(identity, pipe, { stopSignal: settings.limits.stopSignal, pingEvery });
   reportsTo.handOver(worker);
   thisProcess.isWorker = true;
   current = worker;
@@ -151,7 +157,10 @@ function makeWorker(
 }
 
 /** @returns undefined: workers are forks */
-function spawnerFor({ engine, exec }: Plan, children: readonly Child[]): Spawner | undefined {
+function spawnerFor(
+  { engine, exec }: SupervisorSettings,
+  children: readonly Child[],
+): Spawner | undefined {
   // Copies of a Worker would all speak to the one child that it has, such as a loader's compiler.
   const isImage = engine === 'exec' || (engine === 'auto' && children.some(({ worker }) => worker));
   if (!isImage) {
