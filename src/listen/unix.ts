@@ -7,7 +7,15 @@ import { close, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
-import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/socket.js';
+import {
+  AF_UNIX,
+  bind,
+  connect,
+  listen,
+  peerCredentials,
+  SOCK_STREAM,
+  socket,
+} from '../posix/socket.js';
 
 /** A socket that listens under a path, and the file that it is there. */
 export class UnixSocket {
@@ -85,22 +93,38 @@ function lockFolder(folder: string): Disposable {
 }
 
 function removeStale(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const found = whoListens(path);
+  if (found === undefined) return;
+  if (!found.listening) {
+    unlinkSync(path);
+    return;
+  }
+  const why = `cannot listen on ${path}: another process listens there`;
+  throw posixError(-os.errno.EADDRINUSE, 'bind', path, why);
+}
+
+/**
+ * Knocks on the socket under a path.
+ * @returns undefined if there is none; `pid`: the process that called listen(2), if it takes the
+ * connection
+ * @throws EACCES if it is another user's
+ */
+export function whoListens(
+  path: string,
+): { listening: false } | { listening: true; pid: number | undefined } | undefined {
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return undefined;
   const fd = socket(AF_UNIX, SOCK_STREAM);
   try {
     setNonBlocking(fd, true);
     connect(fd, { path });
+    return { listening: true, pid: peerCredentials(fd).pid };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ECONNREFUSED') {
-      unlinkSync(path);
-      return;
-    }
-    // EAGAIN: as many wait there as may, for a program that hangs.
-    if (code !== 'EAGAIN') throw error;
+    if (code === 'ECONNREFUSED') return { listening: false };
+    // As many wait there as may, for a program that hangs.
+    if (code === 'EAGAIN') return { listening: true, pid: undefined };
+    throw error;
   } finally {
     close(fd);
   }
-  const why = `cannot listen on ${path}: another process listens there`;
-  throw posixError(-os.errno.EADDRINUSE, 'bind', path, why);
 }

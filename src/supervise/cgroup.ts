@@ -21,7 +21,7 @@ import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';
-import { pause } from '../posix/pause.js';
+import { waitUntil } from '../posix/pause.js';
 
 const PREFIX = 'doublefork.';
 
@@ -154,9 +154,8 @@ function clearAfterOthers(parent: string): void {
     if (lock === undefined) continue;
     try {
       kill(path);
-      const deadline = performance.now() + CLEARING;
       // What has not ended by then is the next one's to remove.
-      while (!remove(path) && performance.now() < deadline) pause(2);
+      waitUntil(() => remove(path), CLEARING, 2);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // Another user's.

@@ -1,6 +1,6 @@
 // A worker and whatever it has started: ended together.
 
-import { pause } from '../posix/pause.js';
+import { waitUntil } from '../posix/pause.js';
 import {
   kill,
   PR_SET_CHILD_SUBREAPER,
@@ -78,11 +78,11 @@ export class Families {
   }
 
   #endOrphans(): void {
-    const deadline = performance.now() + CLEARING;
-    while (this.#killOrphans() && performance.now() < deadline) {
-      pause(1);
+    const areGone = () => {
       this.#reapEnded();
-    }
+      return !this.#killOrphans();
+    };
+    waitUntil(areGone, CLEARING, 1);
   }
 
   /** Reaps all that have ended. */
