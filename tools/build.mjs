@@ -45,7 +45,7 @@ const LIBRARY = {
     jobs: 'src/jobs/jobs.ts',
     // Loaded by stopDaemon() and its like, see src/control/index.ts.
     control: 'src/control/control.ts',
-    // For the tests.
+    // doublefork/control.
     'supervise/control-client': 'src/supervise/control-client.ts',
   },
   outdir: 'dist',

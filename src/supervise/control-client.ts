@@ -1,4 +1,8 @@
-// Asks a supervisor, over its control socket.
+/**
+ * `doublefork/control`: asks a supervisor how its workers are, and has it do something, over its
+ * control socket.
+ * @module
+ */
 
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -6,8 +10,10 @@ import { bindMethods } from '../posix/bind.js';
 import type { Request } from './control.js';
 import type { SupervisorStatus } from './status.js';
 
+export type { SupervisorStatus, WorkerStatus } from './status.js';
+
 /** The answer to a request. */
-export type Answer = { ok: true } | { ok: false; error: string };
+type Answer = { ok: true } | { ok: false; error: string };
 
 /** Answered when all is done. */
 const TAKES_TIME: ReadonlySet<Request['command']> = new Set(['reload', 'rollback', 'recycle']);

@@ -4,8 +4,8 @@
 import { chmodSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { ControlClient } from 'doublefork/control';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ControlClient } from '../../../src/supervise/control-client.js';
 import { testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
