@@ -1,5 +1,6 @@
 // Words for signals: what a daemon is told with them.
 
+import { outOfRange } from '../posix/errors.js';
 import { signalNumber } from '../posix/process.js';
 
 /** Commands by name, each with the signal that stands for it. */
@@ -11,6 +12,29 @@ export const COMMANDS = {
   reload: 'SIGHUP',
   reopen: 'SIGUSR2',
 } as const satisfies Commands;
+
+/**
+ * The commands that every daemon knows, and the program's own. One that is given anew has its new
+ * signal only.
+ * @param argument what `own` is called in an error
+ * @throws ERR_OUT_OF_RANGE if two commands would come by one signal: both would be carried out
+ */
+export function allCommands(own: Commands, argument: string): Commands {
+  const all: Commands = { ...COMMANDS, ...own };
+  for (const name of Object.keys(own)) {
+    const number = signalNumber(own[name]!);
+    const other = Object.keys(all).find(
+      (other) => other !== name && signalNumber(all[other]!) === number,
+    );
+    if (other === undefined) continue;
+    throw outOfRange(
+      `${argument}.${name}`,
+      `a signal that no other command has: "${other}" has this one`,
+      own[name],
+    );
+  }
+  return all;
+}
 
 /**
  * The signal for a command or for a signal as people write it: `reload`, `SIGHUP`, `HUP`, `1`.

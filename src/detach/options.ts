@@ -7,7 +7,7 @@ import { descriptor, integer, invalidType, outOfRange, posixError, text } from '
 import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { signalName, signalNumber } from '../posix/process.js';
-import { COMMANDS, type Commands } from './commands.js';
+import { allCommands, COMMANDS, type Commands } from './commands.js';
 import { checkIdentity, type IdentityOptions, type IdentitySettings } from './identity.js';
 import { checkLimits, type LimitOptions, type LimitSettings } from './limits.js';
 import { FOREGROUND_VARIABLE } from './test-runner.js';
@@ -49,7 +49,8 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   pidfile?: string | ({ file: string } & PidfileOptions);
   /**
    * Commands of the program's own for `daemon.on()`, by name, each with the signal that stands for it.
-   * `stop` (SIGTERM), `reload` (SIGHUP) and `reopen` (SIGUSR2) are there unless they are given anew.
+   * `stop` (SIGTERM), `reload` (SIGHUP) and `reopen` (SIGUSR2) are there unless they are given anew. No
+   * two can have the same signal.
    */
   commands?: Commands;
   /** Inherited descriptors that stay open. Those of the program itself always do. */
@@ -195,8 +196,7 @@ export function checkOptions(options: DaemonizeOptions, context: Context): Daemo
       target(options.stderr ?? output, nameOf('stderr', options), context.cwd),
     ],
     pidfile: pidfile(options.pidfile, context.cwd),
-    commands:
-      options.commands === undefined ? COMMANDS : { ...COMMANDS, ...commands(options.commands) },
+    commands: options.commands === undefined ? COMMANDS : commands(options.commands),
     keepFds: new Set(options.keepFds === undefined ? [] : keepFds(options.keepFds)),
     env: options.env === undefined ? {} : environment(options.env),
     keepEnv: options.keepEnv === undefined ? undefined : new Set(names(options.keepEnv)),
@@ -294,7 +294,7 @@ function commands(value: Commands): Commands {
       throw outOfRange(`options.commands.${name}`, 'a signal that can be caught', signal);
     }
   }
-  return value;
+  return allCommands(value, 'options.commands');
 }
 
 function keepFds(fds: readonly number[]): readonly number[] {

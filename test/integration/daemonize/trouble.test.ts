@@ -107,6 +107,7 @@ describe('bad input', () => {
     ['{ readyTimeout: 2 ** 31 }', range, 'options.readyTimeout'],
     ['{ quiesceTimeout: NaN }', range, 'options.quiesceTimeout'],
     [`{ detach: 'maybe' }`, range, 'options.detach'],
+    [`{ commands: { rotate: 'SIGUSR2' } }`, range, 'options.commands.rotate'],
   ];
 
   test('of every kind is named', async () => {
