@@ -14,6 +14,7 @@ import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js'
 import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
+import { trace } from '../posix/trace.js';
 import { isStartedByCommand } from './command.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
@@ -79,6 +80,7 @@ function replayOrDetach(options: DaemonizeOptions): Daemon {
 
 function detach(options: DaemonizeOptions): Daemon {
   const settings = checkOptions(options, context());
+  trace?.('daemonize', settings.detach ? 'leaves the terminal' : 'stays in the foreground');
   // The default is there.
   if (settings.cwd !== undefined && settings.cwd !== '/')
     checkDirectory(join(settings.chroot ?? '/', settings.cwd));
@@ -102,6 +104,7 @@ function inBackground(settings: DaemonSettings): Daemon {
   const files = openFiles(settings, confinement);
   // Before the environment changes.
   const kept = keptDescriptors(settings, launcher);
+  trace?.('launcher', `has opened the files; starts the daemon, engine '${settings.engine}'`);
   let readyFd: number;
   try {
     readyFd = engines[settings.engine](settings, files, {
@@ -111,16 +114,19 @@ function inBackground(settings: DaemonSettings): Daemon {
       children,
     });
   } catch (error) {
+    trace?.('launcher', `there is no daemon: ${error}`);
     files.redirection.abandon();
     files.pidfile?.abandon();
     throw error;
   }
   // From here on this is the daemon.
+  trace?.('daemon', `detached by the fork engine; its launcher was ${launcher}`);
   return becomeDaemon(settings, files, { readyFd, kept, descriptors, moved: true });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
 function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
+  trace?.('daemon', 'a new image has come to daemonize()');
   let settings: DaemonSettings;
   let files: Files;
   try {
@@ -180,6 +186,7 @@ function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherit
     if (moved) runChildHooks({ moved });
     if (pidfile !== undefined) writePidfile(pidfile);
   } catch (error) {
+    trace?.('daemon', `fails: ${error}`);
     // Before the word: what the launcher leaves must be as it was.
     redirection.abandon();
     pidfile?.abandon();

@@ -4,6 +4,7 @@ import { mayBeInherited, wasInherited } from '../image/inherited.js';
 import type { OpenDescriptor } from '../posix/addon.js';
 import { close, dup3, isatty, O_CLOEXEC } from '../posix/descriptor.js';
 import { openNull } from '../posix/null.js';
+import { trace } from '../posix/trace.js';
 
 /** The sockets that a service manager passed to this process: sd_listen_fds(3). */
 export function listenDescriptors(
@@ -35,9 +36,14 @@ export function closeInherited(
   if (unknown.length > 0) warnOf(unknown);
   for (const descriptor of open) {
     const { fd, terminal, closeOnExec } = descriptor;
-    if (wasInherited(descriptor) && !keep.has(fd)) closeOnce(fd);
-    // The streams that were replaced meanwhile have closed theirs.
-    else if (terminal && isatty(fd) && !terminals.has(fd)) pointAtNull(fd, closeOnExec);
+    if (wasInherited(descriptor) && !keep.has(fd)) {
+      trace?.('daemon', `closes fd ${fd} (${descriptor.object}), which was inherited`);
+      closeOnce(fd);
+      // The streams that were replaced meanwhile have closed theirs.
+    } else if (terminal && isatty(fd) && !terminals.has(fd)) {
+      trace?.('daemon', `points fd ${fd}, a terminal, at /dev/null`);
+      pointAtNull(fd, closeOnExec);
+    }
   }
 }
 

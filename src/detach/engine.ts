@@ -12,6 +12,7 @@ import { posixError } from '../posix/errors.js';
 import { type Child, detach, refuseChildren, refuseWorkers } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
 import { openNull } from '../posix/null.js';
+import { trace } from '../posix/trace.js';
 import { checkImage, forNewImage } from './confinement.js';
 import { unwanted } from './descriptors.js';
 import type { DaemonSettings } from './options.js';
@@ -57,6 +58,7 @@ const exec: Engine = (settings, { redirection, pidfile }, { kept, open, confinem
     pidfile: pidfile?.handedOver,
     listeners: openListeners(),
   });
+  trace?.('launcher', `starts a new image: ${[path, ...argv.slice(1)].join(' ')}`);
   const nullFd = openNull();
   const [errno, sentence, call] = addon.launch(
     {
@@ -100,6 +102,7 @@ const auto: Engine = (settings, files, inheritance) => {
     const { code, syscall } = error as NodeJS.ErrnoException;
     // ENOENT: there is no /proc.
     if (syscall !== 'fork' || (code !== 'ENOTSUP' && code !== 'ENOENT')) throw error;
+    trace?.('launcher', `takes the exec engine: ${(error as Error).message}`);
     return exec(settings, files, inheritance);
   }
 };

@@ -5,6 +5,7 @@ import type { Pidfile } from '../pidfile/pidfile.js';
 import { setCloseOnExec } from '../posix/descriptor.js';
 import { execve } from '../posix/process.js';
 import { setSignalDisposition } from '../posix/signal.js';
+import { trace } from '../posix/trace.js';
 
 /** What to pass to execve(2). */
 export interface Executable {
@@ -27,6 +28,7 @@ export function execInto(
   // Node ignores them, and execve(2) would pass that on.
   setSignalDisposition('SIGPIPE', 'default');
   setSignalDisposition('SIGXFSZ', 'default');
+  trace?.('daemon', `becomes ${path}`);
   return execve(path, argv, env);
 }
 

@@ -3,6 +3,7 @@
 
 import { closeSync, writeSync } from '../builtin/fs.js';
 import { errorText } from '../posix/errors.js';
+import { trace } from '../posix/trace.js';
 
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
@@ -88,6 +89,7 @@ export class Readiness implements Disposable {
 
   #say(word: string): void {
     if (this.#fd === undefined) return;
+    trace?.('daemon', `tells the launcher: ${JSON.stringify(word)}`);
     try {
       this.#write(this.#fd, word);
     } finally {

@@ -6,6 +6,7 @@
 import { fstatSync } from '../builtin/fs.js';
 import { close, setCloseOnExec } from '../posix/descriptor.js';
 import { shared } from '../posix/shared.js';
+import { trace } from '../posix/trace.js';
 
 export const VARIABLE = 'DOUBLEFORK_HANDOFF';
 
@@ -58,6 +59,13 @@ interface Received {
 
 /** What this image was given. */
 const received = shared('handoff', () => decode(process.env[VARIABLE]) ?? nothing());
+
+if (process.env[VARIABLE] !== undefined) {
+  const { handoff, calls, listeners } = received;
+  const way = calls.map(({ call }) => `${call}()`).join(', ');
+  const what = `was handed over: listeners [${[...listeners.keys()]}], calls to replay [${way}]`;
+  trace?.('image', handoff === undefined ? `ignores a ${VARIABLE} that is not for it` : what);
+}
 
 // At once, not when a call comes: nothing of it may reach what the program starts before.
 delete process.env[VARIABLE];

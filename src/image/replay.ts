@@ -4,6 +4,7 @@
 // generations: what is replayed is what was recorded.
 
 import { shared } from '../posix/shared.js';
+import { trace } from '../posix/trace.js';
 import { type Call, type Handoff, receivedCalls } from './handoff.js';
 
 type CallOf<C extends string> = Extract<Call, { call: C }>;
@@ -52,6 +53,7 @@ export function nextReplayedCall<C extends 'daemonize' | 'supervise'>(
     const why = `${call.call.split(' ', 1)[0]}() comes first: with the exec engine a program must make the same calls in the same order each time`;
     throw Object.assign(new Error(`${name}() cannot go on: ${why}`), { code: 'ERR_INVALID_STATE' });
   }
+  trace?.('image', `${name}() returns as before: ${JSON.stringify(call)}`);
   // It returns in the workers of this image, each as its own.
   if (call.call !== 'supervise image') recordCall(call);
   const handoff = replay.ahead.length === 0 ? receivedCalls().handoff : undefined;

@@ -23,6 +23,7 @@ import {
   socket,
   listen as startListening,
 } from '../posix/socket.js';
+import { trace } from '../posix/trace.js';
 import { UnixSocket } from './unix.js';
 
 /** Options of {@link listen}: a TCP port, or the path of a unix socket. */
@@ -137,6 +138,8 @@ export function listen(name: string, options: ListenOptions): Listener {
       : (inherited ?? bindPort(options, backlog));
   const listener = new Socket(name, bound);
   listeners.set(name, listener);
+  const how = inherited === undefined ? 'bound' : 'inherited';
+  trace?.('listen', `"${name}" is fd ${listener.fd}, ${how}: ${JSON.stringify(listener.address)}`);
   return listener;
 }
 

@@ -17,6 +17,7 @@ import { descriptor, integer, outOfRange, posixError, text, whileTrying } from '
 import { refuseUnknown } from '../posix/known.js';
 import { flock, LOCK_EX, LOCK_UN, letLockStay, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
+import { trace } from '../posix/trace.js';
 import { holdsFlock, leadsTo, recordHolder, releaseRecordLock, takeRecordLock } from './holder.js';
 import { inspect, namedPid, type PidfileState } from './inspect.js';
 
@@ -199,6 +200,7 @@ export class Pidfile implements Disposable {
       const trying = whileTrying(`cannot write the pidfile ${this.path}`, error);
       throw Object.assign(trying, { path: this.path });
     }
+    trace?.('pidfile', `${this.path} names this process`);
     this.#owner = process.pid;
     own.add(this);
   }
@@ -309,6 +311,7 @@ function winner(fd: number): number | undefined {
 }
 
 function alreadyRunning(path: string, pid: number | undefined): AlreadyRunningError {
+  trace?.('pidfile', `${path} is locked by process ${pid ?? 'that cannot be told'}`);
   const how = pid === undefined ? 'being started by another process' : `running (pid ${pid})`;
   const why = `the daemon of ${path} is already ${how}`;
   const error = posixError(-os.errno.EEXIST, 'flock', path, why);

@@ -18,6 +18,7 @@ import {
   refuseWorkers,
 } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
+import { trace } from '../posix/trace.js';
 import { KeeperSuperior } from './keeper.js';
 import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
 import { Spawner } from './spawner.js';
@@ -150,6 +151,7 @@ function makeWorker(
 ): Worker {
   const pingEvery = settings.automaticPing ? settings.limits.watchdog / 3 : 0;
   const worker = new Worker(identity, pipe, { stopSignal: settings.limits.stopSignal, pingEvery });
+  trace?.('worker', `is worker ${identity.id}, generation ${identity.generation}`);
   reportsTo.handOver(worker);
   thisProcess.isWorker = true;
   current = worker;

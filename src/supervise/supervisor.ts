@@ -6,8 +6,9 @@ import type { Image } from '../image/image.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
 import { errorText } from '../posix/errors.js';
-import { pause } from '../posix/pause.js';
+import { waitUntil } from '../posix/pause.js';
 import { _exit } from '../posix/process.js';
+import { trace } from '../posix/trace.js';
 import type { Request, Requester, RequestSource } from './control.js';
 import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
@@ -140,6 +141,7 @@ export class Supervisor {
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       const [state, actions] = decide(this.#state, event);
       this.#state = state;
+      trace?.('supervisor', `${JSON.stringify(event)} -> ${JSON.stringify(actions)}`);
       for (const action of actions) {
         const worker = this.#perform(action);
         if (worker !== undefined) return worker;
@@ -375,8 +377,7 @@ export class Supervisor {
   }
 
   #exit(code: number): never {
-    const deadline = performance.now() + CLEARING;
-    while (this.#workers.clear() && performance.now() < deadline) pause(2);
+    waitUntil(() => !this.#workers.clear(), CLEARING, 2);
     this.#resources.groups?.[Symbol.dispose]();
     if (!this.#reportsTo.isWorker) for (const listener of openListeners()) listener.close();
     this.#reportEnd(code);
