@@ -11,7 +11,7 @@ import type { DaemonSettings } from './options.js';
 
 /**
  * @returns undefined if everything stays as it is
- * @throws ENOENT for unknown users and groups, and a root folder that is missing
+ * @throws ENOENT for unknown users and groups, and a root directory that is missing
  */
 export function confinementFor(settings: DaemonSettings): ConfinementRequest | undefined {
   const { chroot, capabilities, noNewPrivileges, limits, nice, oomScoreAdj } = settings;
@@ -74,7 +74,7 @@ export function confine(request: ConfinementRequest, quiesceTimeout: number): vo
   throw posixError(errno, call, undefined, sentence || undefined);
 }
 
-/** @throws ENOENT if the new image could not start inside of the root folder */
+/** @throws ENOENT if the new image could not start inside of the root directory */
 export function checkImage(chroot: string, files: readonly string[]): void {
   for (const file of files) {
     try {

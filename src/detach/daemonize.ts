@@ -146,9 +146,9 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
 }
 
 /**
- * A worker's new image, on its way to supervise(). What this call does the supervisor has done, and
- * execve(2) has passed on; but for the folder, which is where the program was started, and what Node
- * does when it starts. The pidfile is the supervisor's.
+ * The new image of a worker, on its way to supervise(). The supervisor has done what this call does,
+ * and execve(2) has kept it, except the working directory and what Node changes when it starts. The
+ * pidfile is the supervisor's.
  */
 function returnAsBefore(options: DaemonizeOptions, detached: boolean): Daemon {
   const settings = checkOptions({ ...options, detach: detached ? 'always' : 'never' }, context());
@@ -250,7 +250,7 @@ function handedOver(settings: DaemonSettings, { stdio, pidfile: locked }: Handof
       ? undefined
       : Pidfile.adopt(locked.fd, settings.pidfile.file, {
           created: locked.created,
-          // The path may be outside of the new root, or behind a folder that is closed to the user.
+          // The path may be outside of the new root, or in a directory that is closed to the user.
           reachable: settings.chroot === undefined && settings.user === undefined,
         });
   return { pidfile, redirection: Redirection.adopt(settings.stdio, stdio) };

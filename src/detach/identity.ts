@@ -25,7 +25,7 @@ export interface IdentityOptions {
   /** Supplementary groups, by name or id. Default: those that `user` is a member of. */
   groups?: readonly (string | number)[];
   /**
-   * Folder that becomes the root of all paths. `cwd` is inside of it, all other paths are outside.
+   * Directory that becomes the root of all paths. `cwd` is inside of it, all other paths are outside.
    * The exec engine needs Node and the program there.
    */
   chroot?: string;

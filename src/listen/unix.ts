@@ -41,7 +41,7 @@ export class UnixSocket {
       this.#device = file?.dev;
       return;
     }
-    using _ = lockFolder(dirname(path));
+    using _ = lockDirectory(dirname(path));
     removeStale(path);
     this.fd = socket(AF_UNIX, SOCK_STREAM);
     // Nobody may connect between bind and chmod.
@@ -74,18 +74,18 @@ const LOOKS = 200;
 const PAUSE = 5;
 
 /**
- * Of several programs that find the socket of one that was killed, each could remove what another has
- * just bound in its place, also because that does not listen yet. A lock on the folder, unlike a file,
- * leaves nothing behind. Who may not read the folder goes on without; so does who finds it locked for
- * long, by somebody who wants something else.
+ * Several programs may find the socket of one that was killed. Each could remove what another one has
+ * just bound in its place, and does not listen on yet. A lock on the directory, unlike a lock file,
+ * leaves nothing behind. A program that may not read the directory goes on without the lock; so does
+ * one that finds it locked for long, by somebody who wants something else.
  */
-function lockFolder(folder: string): Disposable {
+function lockDirectory(directory: string): Disposable {
   let fd: number | undefined;
   try {
-    fd = open(folder, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
+    fd = open(directory, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
     for (let looks = 1; !tryFlock(fd, LOCK_EX) && looks < LOOKS; looks++) pause(PAUSE);
   } catch (error) {
-    // EACCES, or a folder that bind(2) will complain of; ENOLCK: a filesystem that has no locks.
+    // EACCES, or a directory that bind(2) will complain of; ENOLCK: a filesystem that has no locks.
     const { syscall } = error as NodeJS.ErrnoException;
     if (syscall !== 'open' && syscall !== 'flock') throw error;
   }

@@ -74,7 +74,7 @@ export interface User {
   name: string;
   uid: number;
   gid: number;
-  /** The home folder. */
+  /** The home directory. */
   dir: string;
   shell: string;
 }

@@ -1,7 +1,7 @@
 // A control group for each worker, cgroups(7) version 2: what a worker starts stays in it, whatever
 // becomes of its session, group and parents, and is ended with one write.
 //
-// A supervisor has a folder of its own for them, and holds a lock on it. So the next one knows which
+// A supervisor has a directory of its own for them, and holds a lock on it. So the next one knows which
 // were left by one that was killed, also in another pid namespace, where numbers say nothing.
 
 import {

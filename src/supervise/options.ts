@@ -90,7 +90,7 @@ export interface SuperviseOptions {
   /**
    * Give each worker a control group of its own (cgroup version 2), so that nothing it has started
    * outlives it. `'auto'` (default): if a service manager has delegated the supervisor's group to it;
-   * `'none'`: do not; otherwise the folder of a group in which to make them.
+   * `'none'`: do not; otherwise the directory of a group in which to make them.
    */
   cgroup?: string;
   /** Run this program in the workers, with these arguments, instead of returning in them. */
