@@ -9,13 +9,14 @@ import { inline, launch, run, start } from '../../support/program.js';
 
 const env = { DOUBLEFORK_ENGINE: 'exec' };
 
-/** A shell that puts its own id, which node keeps, into the variable. */
+/**
+ * A shell that puts its own id, which node keeps, into the variable. Its fd 9 is a pipe; fd 3, on which
+ * programs report, is a socket.
+ */
 function forged(value: string, source: string) {
-  return launch(
-    'bash',
-    ['-c', `DOUBLEFORK_HANDOFF=${value} exec "$@"`, 'bash', node, ...inline(source)],
-    { env },
-  );
+  const fifo = join(temporaryFolder(), 'fifo');
+  const script = `mkfifo '${fifo}'; exec 9<>'${fifo}'; DOUBLEFORK_HANDOFF=${value} exec "$@"`;
+  return launch('bash', ['-c', script, 'bash', node, ...inline(source)], { env });
 }
 
 describe('handoff', () => {
@@ -48,21 +49,28 @@ describe('handoff', () => {
   const rest = (stdin: string) =>
     `'{"stdio":[${stdin},null,null],"pidfile":null,"listeners":{},"calls":[{"call":"daemonize"}]}'`;
   const told = rest('null');
-  const inode = '"$(stat -Lc %i /proc/self/fd/3)"';
+  const inode = '"$(stat -Lc %i /proc/self/fd/9)"';
+  const program = `
+    daemonize({ keepFds: [3] });
+    report({ pid: process.pid, handoff: process.env.DOUBLEFORK_HANDOFF });
+  `;
+  // What each of the forgeries below would come to if that which is wrong with it were not looked at.
+  test('with the right pipe and id it is believed', async () => {
+    const { reports, pid } = await forged(`${inode}:9:${told}:$$`, program).ended;
+    expect(reports).toMatchObject([{ pid }]);
+  });
+
   test.each([
     ['garbage', 'nonsense'],
     ['numbers out of range', `1:99999999999:${told}:$$`],
     ['a closed descriptor', `1:99:${told}:$$`],
-    ['a descriptor that is no pipe', `"$(stat -Lc %i /etc/passwd)":9:${told}:$$ 9</etc/passwd`],
-    ['a pipe with another inode', `1:3:${told}:$$`],
-    ['the id of another process', `${inode}:3:${told}:1`],
-    ['the right pipe and id, and nonsense', `${inode}:3:'{"calls":7}':$$`],
-    ['a closed descriptor to take over', `${inode}:3:${rest('{"fd":99}')}:$$`],
+    ['a descriptor that is no pipe', `"$(stat -Lc %i /etc/passwd)":8:${told}:$$ 8</etc/passwd`],
+    ['a pipe with another inode', `1:9:${told}:$$`],
+    ['the id of another process', `${inode}:9:${told}:1`],
+    ['the right pipe and id, and nonsense', `${inode}:9:'{"calls":7}':$$`],
+    ['a closed descriptor to take over', `${inode}:9:${rest('{"fd":99}')}:$$`],
   ])('a forged variable is ignored: %s', async (_, value) => {
-    const { code, reports, pid } = await forged(
-      value,
-      `daemonize({ keepFds: [3] }); report({ pid: process.pid, handoff: process.env.DOUBLEFORK_HANDOFF });`,
-    ).ended;
+    const { code, reports, pid } = await forged(value, program).ended;
     expect(code).toBe(0);
     expect(reports).toHaveLength(1);
     expect(reports[0].pid).not.toBe(pid);

@@ -14,6 +14,27 @@ const THROWN = (call: string) => `
   try { ${call}; report('nothing'); } catch (error) { report(error.code); }
 `;
 
+describe('a unix socket', () => {
+  test('nobody may connect between bind and chmod', async () => {
+    // The moment is held fast where the program itself cannot be: in the call that gives the mode.
+    const hook = `
+      import fs from 'node:fs';
+      const { chmodSync } = fs;
+      fs.chmodSync = (path, mode) => {
+        globalThis.before = fs.statSync(path).mode & 0o777;
+        chmodSync(path, mode);
+      };`;
+    const path = join(temporaryFolder(), 'socket');
+    const { reports } = await run(
+      `${LISTEN}
+        listen('it', { path: process.argv[1], mode: 0o660 });
+        report([globalThis.before, fs.statSync(process.argv[1]).mode & 0o777]);`,
+      { flags: ['--import', `data:text/javascript,${encodeURIComponent(hook)}`], args: [path] },
+    );
+    expect(reports).toEqual([[0, 0o660]]);
+  });
+});
+
 describe('TCP', () => {
   test('the address is known at once; default is IPv6 and IPv4, with a port that is free', async () => {
     const { reports } = await run(`${LISTEN}

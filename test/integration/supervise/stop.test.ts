@@ -417,3 +417,45 @@ test('a program that cannot be run gives up with the error', async () => {
   expect(decisions(broken, 'exit')[0]).toMatchObject({ exitCode: 127 });
   expect(decisions(broken, 'exit')[0].error).toMatch(/^cannot run .*broken/);
 });
+
+describe('a worker beside its supervisor', () => {
+  test('does not wait for one that does not read what it is told', async () => {
+    const program = start(`${SUPERVISE}
+      const worker = supervise();
+      process.once('SIGUSR2', () => {
+        // More than the pipe between them holds.
+        for (let i = 0; i < 50; i++) worker.status(String(i).padStart(10_000));
+        report('goes on');
+      });
+      report(process.pid);
+      ${STAY}
+    `);
+    const worker = await program.report();
+    process.kill(program.pid, 'SIGSTOP');
+    await until(() => stat(program.pid)?.state === 'T', 'supervisor to stop');
+    process.kill(worker, 'SIGUSR2');
+    expect(await program.report()).toBe('goes on');
+    process.kill(program.pid, 'SIGCONT');
+    process.kill(program.pid);
+    await program.ended;
+  });
+
+  test('does not keep its pidfile, whose lock would outlive it', async () => {
+    const { reports } = await run(
+      `${SUPERVISE}
+        const [pidfile] = process.argv.slice(1);
+        const leadsThere = (fd) => {
+          try { return fs.readlinkSync('/proc/self/fd/' + fd) === pidfile; } catch { return false; }
+        };
+        const hasIt = () => fs.readdirSync('/proc/self/fd').some(leadsThere);
+        daemonize({ keepFds: [3], pidfile });
+        report(hasIt());
+        supervise({ restart: 'never', log: 'none' });
+        report(hasIt());
+        process.exit(0);
+      `,
+      { args: [join(temporaryFolder(), 'pid')] },
+    );
+    expect([reports[0], reports.at(-1)]).toEqual([true, false]);
+  });
+});
