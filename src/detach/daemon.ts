@@ -36,7 +36,7 @@ export interface ExecOptions {
 /** @internal */
 export interface Parts {
   detached: boolean;
-  /** To whom it speaks: the launcher, or a service manager, or nobody. */
+  /** Whom it tells that it is ready: the launcher, or a service manager, or nobody. */
   readiness?: Readiness;
   manager?: ServiceManager | undefined;
   pidfile: Pidfile | undefined;
@@ -105,7 +105,7 @@ export class Daemon implements Disposable {
    */
   fail(reason: unknown, code = 1): never {
     integer(code, 'code', 1, 255);
-    // Before the word: when the launcher exits it is gone.
+    // Before the launcher is told: when that exits, the file is gone.
     this.pidfile?.remove();
     if (this.readiness?.pending) this.readiness.failed(reason, code);
     process.stderr.write(`${errorText(reason)}\n`);

@@ -187,7 +187,7 @@ function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherit
     if (pidfile !== undefined) writePidfile(pidfile);
   } catch (error) {
     trace?.('daemon', `fails: ${error}`);
-    // Before the word: what the launcher leaves must be as it was.
+    // Before the launcher is told: what it leaves behind must be as it was.
     redirection.abandon();
     pidfile?.abandon();
     readiness.failed(failure(error), 1);

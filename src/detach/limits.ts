@@ -18,7 +18,7 @@ export interface LimitOptions {
   noCore?: boolean;
   /** Nice value, -20 to 19: the higher, the less of the processor. */
   nice?: number;
-  /** What the kernel adds to the score by which it chooses whom to kill when memory is out, -1000 to 1000. */
+  /** -1000 to 1000, added to the score by which the kernel chooses whom to kill when memory is out. */
   oomScoreAdj?: number;
 }
 

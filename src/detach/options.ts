@@ -79,7 +79,7 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
    */
   detach?: 'auto' | 'always' | 'never';
   /**
-   * How the daemon comes to be: `'fork'` copies this process, which goes on where it is; `'exec'`
+   * How the daemon is made: with `'fork'` the program goes on in the new process; `'exec'`
    * runs the program again from its start, in a fresh image, until this call is reached, and returns
    * there. `'auto'` (default) is fork where {@link forkSupport} says that it works, else exec.
    */

@@ -17,9 +17,9 @@ export type PidfileState =
   | { state: 'free'; reason: string }
   /** The process that the file names has it locked. */
   | ({ state: 'held'; reason: string; mode: number; uid: number } & ProcessIdentity)
-  /** Nobody has it locked: a start succeeds. `pid`: whom it names, alive or not. */
+  /** Nobody has locked it: a start succeeds. `pid`: the process that it names, alive or not. */
   | { state: 'stale'; reason: string; pid: number | undefined }
-  /** Somebody has it locked whom it does not name (yet): a start is refused, a stop signals nobody. */
+  /** A process has locked it that it does not name (yet): a start is refused, a stop signals nobody. */
   | { state: 'foreign'; reason: string; pid: number | undefined };
 
 /**

@@ -185,8 +185,8 @@ export class ControlSocket implements RequestSource, Disposable {
 }
 
 /**
- * Removes a socket that listens, and whose supervisor was killed: a worker on its way out of the fork,
- * which may have been stopped there, has not closed its copy yet.
+ * Removes the socket of a supervisor that was killed, though it still listens: a worker that was just
+ * forked, and may be stopped, has not closed its copy yet.
  */
 function removeOrphan(path: string): void {
   const found = whoListens(path);

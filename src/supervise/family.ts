@@ -39,7 +39,7 @@ export class Families {
     if (group !== undefined) this.#groups.set(worker, group);
   }
 
-  /** Remembers the descendants of a worker that is about to end, after which they are anybody's. */
+  /** Remembers what descends from a worker that is about to end: later nobody can tell. */
   note(worker: number): void {
     if (this.#workers.has(worker)) this.#workers.set(worker, descendantsOf(worker));
   }
@@ -51,7 +51,7 @@ export class Families {
     this.#killRest(worker);
   }
 
-  /** What is left of a worker that has ended. As long as it is not reaped its group is its own. */
+  /** Kills what is left of a worker that has ended. Until it is reaped its group is its own. */
   #killRest(worker: number): void {
     killQuietly(-worker);
     this.#groups.get(worker)?.kill();

@@ -107,8 +107,9 @@ function imagesFor({
 }
 
 /**
- * The exec engine's worker: its program has run from the start to the call that made it; or to one
- * before that, whose worker is the supervisor of this one, or of those above.
+ * A worker of the exec engine: its program has run from the start to this call. Without a handoff the
+ * call is not the one that made this image, but an earlier one: its worker supervises this one, or a
+ * supervisor of this one.
  */
 function resumeInNewImage(
   options: SuperviseOptions,
