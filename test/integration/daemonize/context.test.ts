@@ -401,6 +401,12 @@ describe('C7', () => {
     await inspect(program, expectDefaults);
   });
 
+  test('C7 no signal is blocked that the program itself had blocked', async () => {
+    // Node unblocks all when it starts: what was blocked before says nothing about daemonize().
+    const source = `posix.sigprocmask(posix.SIG_BLOCK, ['SIGURG', 'SIGTERM']); ${DAEMON}`;
+    await inspect(launch(node, inline(source)), expectDefaults);
+  });
+
   test('C7 a daemon started by nohup on a terminal ends by SIGHUP', async () => {
     const terminal = Terminal.start(DAEMON, {
       shell: 'nohup "$@" 3>"$0" >"$0.out"; echo "[exit $?]"; read -r answer',

@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { Pidfile } from 'doublefork';
 import { describe, expect, test } from 'vitest';
 import { hasFork, testFork } from '../../support/engine.js';
@@ -94,7 +95,8 @@ test('signals that come while it waits for the name of the winner do no harm', a
 test('the daemon can inspect and read its own pidfile without losing it', async () => {
   const file = `${temporaryFolder()}/pid`;
   const outside = `
-    import { Pidfile } from 'doublefork';
+    import { join } from 'node:path';
+import { Pidfile } from 'doublefork';
     process.stdout.write(JSON.stringify(Pidfile.inspect(process.argv[1])));`;
   const { reports } = await start(
     file,
@@ -307,4 +309,31 @@ test.skipIf(!isRoot)('a pidfile of another user cannot be taken, only read', asy
   expect(stderr).toContain('EACCES');
   expect(reports).toEqual(['stale']);
   expect(statSync(`${dir}/pid`).mtimeMs).toBe(before.mtimeMs);
+});
+
+test('a file that is replaced between open and lock is not the one that is held', async () => {
+  const file = join(temporaryFolder(), 'pid');
+  writeFileSync(file, '');
+  // The moment is held fast in the call that looks at the open file before it is locked.
+  const hook = `
+    import fs from 'node:fs';
+    const { fstatSync } = fs;
+    const { PIDFILE } = process.env;
+    fs.fstatSync = (fd, ...rest) => {
+      if (!globalThis.replaced && fs.readlinkSync('/proc/self/fd/' + fd) === PIDFILE) {
+        globalThis.replaced = true;
+        fs.renameSync(PIDFILE, PIDFILE + '.old');
+        fs.writeFileSync(PIDFILE, '');
+      }
+      return fstatSync(fd, ...rest);
+    };`;
+  const { reports } = await run(
+    `const pidfile = doublefork.Pidfile.acquire(process.env.PIDFILE);
+     report([globalThis.replaced, fs.fstatSync(pidfile.fd).ino === fs.statSync(pidfile.path).ino]);`,
+    {
+      flags: ['--import', `data:text/javascript,${encodeURIComponent(hook)}`],
+      env: { PIDFILE: file },
+    },
+  );
+  expect(reports).toEqual([[true, true]]);
 });
