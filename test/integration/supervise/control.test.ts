@@ -39,35 +39,7 @@ function supervised(
 
 const report = 'report(process.pid);';
 
-/** A path of a socket in a directory that every user may enter. */
-function openToAll(): string {
-  const directory = temporaryFolder();
-  chmodSync(directory, 0o755);
-  return join(directory, 'control');
-}
-
 describe('control socket', () => {
-  testAsRoot('another user is not answered, even one who may connect', async () => {
-    const { program, control } = supervised('', `${report} ${STAY}`, '', openToAll());
-    await program.report();
-    chmodSync(control, 0o666);
-    const asks = `
-      const socket = require('node:net').connect(process.argv[1]);
-      socket.on('connect', () => socket.write('{"command":"stop"}\\n'));
-      socket.on('data', (data) => console.log(String(data)));
-      socket.on('error', (error) => console.log(error.code));
-      socket.on('close', () => console.log('closed'));`;
-    const { stdout } = await execute('setpriv', [
-      ...unprivileged.slice(1),
-      ...[node, '-e', asks, control],
-    ]);
-    expect(stdout).toMatch(/^((EPIPE|ECONNRESET)\n)?closed\n$/);
-    const client = await ControlClient.connect(control);
-    expect((await client.status()).phase).toBe('running');
-    await client.stop();
-    await program.ended;
-  });
-
   test('status tells of each worker; the socket is its owner’s alone; stop ends with the connection', async () => {
     const { program, control, ask } = supervised(
       'workers: 2',
