@@ -51,6 +51,26 @@ export function sameImage(call: 'daemonize' | 'supervise'): Image {
 }
 
 /**
+ * This program from where its names lead now: one that runs goes on as what it is, also after a link in
+ * them was switched. Workers of the exec engine, which read it again, are of its version then.
+ * @throws ENOTSUP as {@link sameImage}
+ */
+export function thisVersion(call: 'supervise'): Image {
+  const image = sameImage(call);
+  const scripts = new Map(image.script.map((path) => [path, realPath(path)]));
+  return { ...image, argv: image.argv.map((word) => scripts.get(word) ?? word) };
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // Found by Node under another name, such as one without its extension.
+    return path;
+  }
+}
+
+/**
  * This program by the names with which it was started, for a later start that is to find what they lead
  * to then: a link in them may be switched, and Node replaced. The working directory is `$PWD`, if that
  * led there: the kernel knows it only by where it was.

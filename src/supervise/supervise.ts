@@ -7,7 +7,7 @@ import { replaceStreams } from '../detach/streams.js';
 import { thisProcess } from '../detach/this-process.js';
 import { startDirectory } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
-import { type Image, imageByName, sameImage } from '../image/image.js';
+import { type Image, imageByName, thisVersion } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
 import { posixError, sayFirst } from '../posix/errors.js';
 import {
@@ -173,5 +173,5 @@ function spawnerFor(
       throw posixError(-constants.errno.ENOTSUP, 'supervise', undefined, support.reason);
     }
   }
-  return new Spawner(exec ?? sameImage('supervise'));
+  return new Spawner(exec ?? thisVersion('supervise'));
 }
