@@ -53,7 +53,7 @@ const source = ({ name, first, before, after, options, listen }: Version) => `
     if (worker.id === 1) writeFileSync(process.env.PORT_FILE, String(http.address.port));
     worker.ready();
   });
-  worker.signal.addEventListener('abort', () => drain(server, { idleTimeout: 50 }));
+  worker.signal.addEventListener('abort', () => drain(server, { idleTimeout: 1000 }));
 `;
 
 interface Answer {
