@@ -96,7 +96,7 @@ describe('C32: a child process', () => {
     process.on('exit', () => process.kill(pid, 'SIGKILL'));
   `;
   const TRY = `
-    try { CALL } catch ({ code, message }) { report([code, message.replaceAll(pid, 'PID').replace('PID node', 'PID cat')]); }
+    try { CALL } catch ({ code, message }) { report([code, message.replaceAll(pid, 'PID').replace(/PID (node-MainThread|MainThread|node)/, 'PID cat')]); }
     process.exit(0);
   `;
 
