@@ -28,7 +28,7 @@ export { listen } from './listen/listen.js';
 export type { PidfileState } from './pidfile/inspect.js';
 export type { AlreadyRunningError, PidfileOptions } from './pidfile/pidfile.js';
 export { Pidfile } from './pidfile/pidfile.js';
-export type { Identity } from './pidfile/process.js';
+export type { ProcessIdentity } from './pidfile/process.js';
 export type { ForkOptions } from './posix/fork.js';
 export { fork, forkSupport } from './posix/fork.js';
 export { type ForkHooks, type NewProcess, onFork } from './posix/fork-hooks.js';

@@ -40,26 +40,26 @@ bool StartsWith(const char* text, const std::string& start) {
   return strncmp(text, start.c_str(), start.size()) == 0;
 }
 
-// What the process has now, byte for byte, with the stage if there is one, and with LISTEN_PID
+// What the process has now, byte for byte, with the handoff if there is one, and with LISTEN_PID
 // (sd_listen_fds(3)) naming the new process where it named this one.
-void FillEnvironment(Image& image, const std::string& variable, const std::string& stage) {
-  const std::string stage_name = variable + "=";
+void FillEnvironment(Image& image, const std::string& variable, const std::string& handoff) {
+  const std::string assignment = variable + "=";
   const std::string listen_name = "LISTEN_PID=";
   const std::string own = listen_name + std::to_string(getpid());
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (StartsWith(*entry, stage_name)) continue;
+    if (StartsWith(*entry, assignment)) continue;
     if (own == *entry) {
       image.with_pid.push_back(listen_name);
     } else {
       image.environment.push_back(*entry);
     }
   }
-  if (!stage.empty()) image.with_pid.push_back(stage_name + stage + ":");
+  if (!handoff.empty()) image.with_pid.push_back(assignment + handoff + ":");
 }
 
 // The word's descriptor and the pipe's inode, so that a variable left over from elsewhere cannot
 // make the new image write into something else.
-std::string Stage(int word, const std::string& rest) {
+std::string Handoff(int word, const std::string& rest) {
   struct stat pipe = {};
   fstat(word, &pipe);
   return std::to_string(pipe.st_ino) + ":" + std::to_string(word) + ":" + rest;
@@ -72,17 +72,17 @@ Image ImageOf(const Napi::Object& request, int word) {
   image.cwd = request.Get("cwd").As<Napi::String>();
   image.arguments = List<std::string>(request.Get("argv"));
   image.kept = List<int>(request.Get("kept"));
-  image.silent = List<int>(request.Get("silent"));
+  image.null_fds = List<int>(request.Get("nullFds"));
   image.closed = List<int>(request.Get("closed"));
-  image.null = request.Get("nothing").As<Napi::Number>();
-  const std::string stage = request.Get("stage").As<Napi::String>();
-  if (!stage.empty()) image.kept.push_back(word);
+  image.null_fd = request.Get("nullFd").As<Napi::Number>();
+  const std::string handoff = request.Get("handoff").As<Napi::String>();
+  if (!handoff.empty()) image.kept.push_back(word);
   FillEnvironment(image, request.Get("variable").As<Napi::String>(),
-                  stage.empty() ? stage : Stage(word, stage));
+                  handoff.empty() ? handoff : Handoff(word, handoff));
   return image;
 }
 
-// launch({ path, argv, stage, ... }, readyTimeoutMs), see LaunchRequest in src/posix/addon.ts ->
+// launch({ path, argv, handoff, ... }, readyTimeoutMs), see LaunchRequest in src/posix/addon.ts ->
 // a refusal [-errno, sentence, function], or nothing ever: the launcher waits and exits.
 Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
   const Napi::Object request = info[0].As<Napi::Object>();
@@ -96,11 +96,11 @@ Napi::Value LaunchBinding(const Napi::CallbackInfo& info) {
 
   Image image = ImageOf(request, launcher.word_descriptor());
   image.confinement = Confinement(request.Get("confinement"));
-  const std::vector<int> released = List<int>(request.Get("released"));
+  const std::vector<int> close_in_launcher = List<int>(request.Get("closeInLauncher"));
   const pid_t daemon = Launch(image, failure);
   if (daemon < 0) return Refusal(info.Env(), failure);
   launcher.RestoreTerminal();
-  for (int fd : released) close(fd);
+  for (int fd : close_in_launcher) close(fd);
   launcher.Await(daemon, info[1].As<Napi::Number>());
 }
 

@@ -92,7 +92,7 @@ void ArrangeDescriptors(const Image& image) {
     for (int fd : image.closed) fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
   for (int fd = 0; fd <= 2; ++fd) PassOn(fd);
-  for (int fd : image.silent) dup2(image.null, fd);
+  for (int fd : image.null_fds) dup2(image.null_fd, fd);
   for (int fd : image.kept) PassOn(fd);
 }
 

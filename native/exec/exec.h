@@ -24,10 +24,10 @@ struct Image {
   std::vector<std::string> with_pid;
   // Descriptors that it keeps, beside 0-2, and those of 0-2 that lead nowhere until it says so.
   std::vector<int> kept;
-  std::vector<int> silent;
+  std::vector<int> null_fds;
   // Inherited descriptors that it does not keep.
   std::vector<int> closed;
-  int null = -1;  // open on /dev/null
+  int null_fd = -1;  // open on /dev/null
 };
 
 // The new process's id, or -1 with the reason, and then nothing of it is left.

@@ -195,8 +195,8 @@ bool IsBehind(const Thread& thread, const unsigned char* after) {
          thread.call.sp == arch::StackPointer(*thread.context);
 }
 
-// A process that has given up privileges cannot read how its threads sleep: prctl(2),
-// PR_SET_DUMPABLE.
+// A process that has given up privileges cannot read how its threads sleep (prctl(2),
+// PR_SET_DUMPABLE), and a thread may have gone to sleep between that look and the signal.
 void ReadCallFromRegisters(Thread& thread, const unsigned char* pc) {
   thread.call.number = Call::kNone;
   if (!arch::kKeepsArguments || !arch::ShowsEntry(*thread.context, pc)) return;
@@ -227,7 +227,9 @@ void SettleCall(Thread& thread) {
       !arch::IsSyscall(at.pc - arch::kSyscallSize)) {
     return;
   }
-  if (!threads.TellsCalls()) ReadCallFromRegisters(thread, at.pc);
+  if (thread.call.number == Call::kNone || !IsBehind(thread, at.pc)) {
+    ReadCallFromRegisters(thread, at.pc);
+  }
   // EINTR must be the result of the call that the thread slept in.
   if (thread.call.number == Call::kNone || !IsBehind(thread, at.pc)) return;
   const Timeout timeout = TimeoutOf(thread.call);

@@ -1,7 +1,7 @@
 // A process held on to: what is signalled and waited for is the one that was found, even if its
 // number has been given away since.
 
-import { type Identity, isAlive, startTime } from '../pidfile/process.js';
+import { isAlive, type ProcessIdentity, startTime } from '../pidfile/process.js';
 import { close, POLLIN, poll } from '../posix/descriptor.js';
 import { pidfdOpen, pidfdSendSignal } from '../posix/pidfd.js';
 import { kill } from '../posix/process.js';
@@ -16,14 +16,14 @@ export class ProcessHandle implements Disposable {
   readonly #startTime: number | undefined;
   readonly #pidfd: number | undefined;
 
-  private constructor({ pid, startTime }: Identity, pidfd: number | undefined) {
+  private constructor({ pid, startTime }: ProcessIdentity, pidfd: number | undefined) {
     this.pid = pid;
     this.#startTime = startTime;
     this.#pidfd = pidfd;
   }
 
   /** @returns undefined if it has ended */
-  static open(identity: Identity): ProcessHandle | undefined {
+  static open(identity: ProcessIdentity): ProcessHandle | undefined {
     let handle: ProcessHandle;
     try {
       handle = new ProcessHandle(identity, pidfdOpen(identity.pid));

@@ -2,7 +2,7 @@
 // execve(2): what comes before writes to folders of root's.
 
 import { constants as os } from '../builtin/os.js';
-import { identityPlan, resolveIdentity } from '../detach/identity.js';
+import { type Credentials, checkIdentity, resolveCredentials } from '../detach/identity.js';
 import { posixError } from '../posix/errors.js';
 import {
   getpwnam,
@@ -13,16 +13,13 @@ import {
   setresuid,
 } from '../posix/identity.js';
 
-/** Ids to change to; null: as they are. */
-export type Identity = ReturnType<typeof resolveIdentity>;
-
 /** @throws ENOENT for a user or group that there is not; EPERM if only root could change to it */
-export function findIdentity(user: string | undefined, group: string | undefined): Identity {
+export function findIdentity(user: string | undefined, group: string | undefined): Credentials {
   const number = (word: string | undefined) =>
     word !== undefined && /^(0|[1-9]\d*)$/.test(word) ? Number(word) : word;
   const [uid, gid] = [number(user), number(group)];
-  const identity = resolveIdentity(
-    identityPlan(
+  const identity = resolveCredentials(
+    checkIdentity(
       { ...(uid === undefined ? {} : { user: uid }), ...(gid === undefined ? {} : { group: gid }) },
       '/',
     ),
@@ -36,7 +33,7 @@ export function findIdentity(user: string | undefined, group: string | undefined
 }
 
 /** Changes, and makes sure that there is no way back. @throws EPERM, EAGAIN */
-export function assume({ uid, gid, groups }: Identity): void {
+export function assume({ uid, gid, groups }: Credentials): void {
   if (groups !== null) setgroups(groups);
   if (gid !== null) setresgid(gid, gid, gid);
   if (uid !== null) setresuid(uid, uid, uid);

@@ -15,6 +15,7 @@ import { START_VARIABLE } from '../detach/command.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
 import { type Executable, execInto } from '../detach/exec-into.js';
+import type { Credentials } from '../detach/identity.js';
 import type { LimitOption } from '../detach/limits.js';
 import type { DaemonizeOptions } from '../detach/options.js';
 import { FOREGROUND_VARIABLE } from '../detach/test-runner.js';
@@ -38,7 +39,7 @@ import {
   pidfileFor,
   stateFolder,
 } from './folders.js';
-import { assume, findIdentity, type Identity, loginEnvironment } from './identity.js';
+import { assume, findIdentity, loginEnvironment } from './identity.js';
 import { findProgram } from './program.js';
 import { readRecord, writeRecord } from './record.js';
 
@@ -47,7 +48,7 @@ interface Start {
   app: App;
   pidfile: string;
   log: string;
-  identity: Identity;
+  identity: Credentials;
   executable: Executable;
   env: Record<string, string | undefined>;
   say: (pid: number) => string;

@@ -4,7 +4,7 @@ import { constants as os } from '../builtin/os.js';
 import { join } from '../builtin/path.js';
 import { absolutePath } from '../image/directory.js';
 import { Pidfile } from '../pidfile/pidfile.js';
-import type { Identity } from '../pidfile/process.js';
+import type { ProcessIdentity } from '../pidfile/process.js';
 import { invalidType, posixError, sentenceOf, text } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
 import { stateFolder } from './folders.js';
@@ -14,7 +14,7 @@ import { readRecord } from './record.js';
 export type Target = { pidfile: string } | { name: string };
 
 /** A running daemon. */
-export interface FoundDaemon extends Identity {
+export interface FoundDaemon extends ProcessIdentity {
   /** The absolute path of its pidfile. */
   pidfile: string;
 }

@@ -1,4 +1,4 @@
-// Words for signals: what a daemon is told with them.
+// Commands: names for the signals that a daemon is sent.
 
 import { outOfRange } from '../posix/errors.js';
 import { signalNumber } from '../posix/process.js';

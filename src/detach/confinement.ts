@@ -5,19 +5,19 @@ import { accessSync, constants } from '../builtin/fs.js';
 import { join } from '../builtin/path.js';
 import { addon, type ConfinementRequest } from '../posix/addon.js';
 import { check, checked, posixError } from '../posix/errors.js';
-import { resolveIdentity } from './identity.js';
-import { isAbove, type LimitPlan } from './limits.js';
-import type { Plan } from './options.js';
+import { resolveCredentials } from './identity.js';
+import { isAbove, type LimitSetting } from './limits.js';
+import type { DaemonSettings } from './options.js';
 
 /**
  * @returns undefined if everything stays as it is
- * @throws ENOENT for unknown users and groups, and a root folder that is missing
+ * @throws ENOENT for unknown users and groups, and a root directory that is missing
  */
-export function confinementFor(plan: Plan): ConfinementRequest | undefined {
-  const { chroot, capabilities, noNewPrivileges, limits, nice, oomScoreAdj } = plan;
+export function confinementFor(settings: DaemonSettings): ConfinementRequest | undefined {
+  const { chroot, capabilities, noNewPrivileges, limits, nice, oomScoreAdj } = settings;
   if (chroot !== undefined) accessSync(chroot, constants.X_OK);
   const request: ConfinementRequest = {
-    ...resolveIdentity(plan),
+    ...resolveCredentials(settings),
     limits: limits.map(complete),
     oomScoreAdj: oomScoreAdj === undefined ? '' : String(oomScoreAdj),
     chroot: chroot ?? '',
@@ -39,7 +39,7 @@ function isEmpty({ limits, ...rest }: ConfinementRequest): boolean {
 type Numbers = [resource: number, soft: number, hard: number];
 
 /** With what is not asked for as it is. A hard limit below the soft one takes that along. */
-function complete({ resource, soft, hard }: LimitPlan): Numbers {
+function complete({ resource, soft, hard }: LimitSetting): Numbers {
   const [oldSoft, oldHard] = checked(addon.getrlimit(resource), 'getrlimit');
   const newHard = hard ?? oldHard;
   const newSoft = soft ?? (isAbove(oldSoft, newHard) ? newHard : oldSoft);
@@ -60,7 +60,7 @@ export function forNewImage(request: ConfinementRequest): ConfinementRequest {
 }
 
 /** The limits that were asked for, in an image that has started with higher ones. */
-export function lowerLimits(limits: readonly LimitPlan[]): void {
+export function lowerLimits(limits: readonly LimitSetting[]): void {
   for (const limit of limits) {
     check(addon.setrlimit(...complete(limit)), 'setrlimit', limit.name);
   }
@@ -74,7 +74,7 @@ export function confine(request: ConfinementRequest, quiesceTimeout: number): vo
   throw posixError(errno, call, undefined, sentence || undefined);
 }
 
-/** @throws ENOENT if the new image could not start inside of the root folder */
+/** @throws ENOENT if the new image could not start inside of the root directory */
 export function checkImage(chroot: string, files: readonly string[]): void {
   for (const file of files) {
     try {

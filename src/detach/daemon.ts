@@ -8,7 +8,7 @@ import { refuseUnknown } from '../posix/known.js';
 import type { Commands } from './commands.js';
 import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
-import type { Plan, Target } from './options.js';
+import type { DaemonSettings, StreamTarget } from './options.js';
 import type { Readiness } from './readiness.js';
 import { reopen } from './redirect.js';
 
@@ -36,7 +36,7 @@ export interface ExecOptions {
 /** @internal */
 export interface Parts {
   detached: boolean;
-  /** To whom it speaks: the launcher, or a service manager, or nobody. */
+  /** Whom it tells that it is ready: the launcher, or a service manager, or nobody. */
   readiness?: Readiness;
   manager?: ServiceManager | undefined;
   pidfile: Pidfile | undefined;
@@ -51,14 +51,14 @@ export class Daemon implements Disposable {
   /** @internal */
   readonly readiness: Readiness | undefined;
   readonly #manager: ServiceManager | undefined;
-  readonly #stdio: readonly Target[];
+  readonly #stdio: readonly StreamTarget[];
   readonly #commands: Commands;
   #stop: AbortController | undefined;
 
   /** @internal */
   constructor(
     { detached, readiness, manager, pidfile }: Parts,
-    { stdio, commands }: Pick<Plan, 'stdio' | 'commands'>,
+    { stdio, commands }: Pick<DaemonSettings, 'stdio' | 'commands'>,
   ) {
     this.detached = detached;
     this.pidfile = pidfile;
@@ -105,7 +105,7 @@ export class Daemon implements Disposable {
    */
   fail(reason: unknown, code = 1): never {
     integer(code, 'code', 1, 255);
-    // Before the word: when the launcher exits it is gone.
+    // Before the launcher is told: when that exits, the file is gone.
     this.pidfile?.remove();
     if (this.readiness?.pending) this.readiness.failed(reason, code);
     process.stderr.write(`${errorText(reason)}\n`);
@@ -197,7 +197,7 @@ export class Daemon implements Disposable {
 }
 
 /** The file that a program's last words go to, and where they begin. */
-function logOf([, stdout, stderr]: readonly Target[]):
+function logOf([, stdout, stderr]: readonly StreamTarget[]):
   | { path: string; offset: number }
   | undefined {
   const fd = stderr?.kind === 'file' ? 2 : 1;

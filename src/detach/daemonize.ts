@@ -21,7 +21,12 @@ import { Daemon } from './daemon.js';
 import { closeInherited, listenDescriptors } from './descriptors.js';
 import { engines, type Files } from './engine.js';
 import { ServiceManager } from './manager.js';
-import { type DaemonizeOptions, type Plan, plan as planFor, type Surroundings } from './options.js';
+import {
+  type Context,
+  checkOptions,
+  type DaemonizeOptions,
+  type DaemonSettings,
+} from './options.js';
 import { Readiness } from './readiness.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
@@ -74,15 +79,15 @@ function replayOrDetach(options: DaemonizeOptions): Daemon {
 }
 
 function detach(options: DaemonizeOptions): Daemon {
-  const plan = planFor(options, surroundings());
-  trace?.('daemonize', plan.detach ? 'leaves the terminal' : 'stays in the foreground');
+  const settings = checkOptions(options, context());
+  trace?.('daemonize', settings.detach ? 'leaves the terminal' : 'stays in the foreground');
   // The default is there.
-  if (plan.cwd !== undefined && plan.cwd !== '/')
-    checkDirectory(join(plan.chroot ?? '/', plan.cwd));
-  return plan.detach ? inBackground(plan) : inForeground(plan);
+  if (settings.cwd !== undefined && settings.cwd !== '/')
+    checkDirectory(join(settings.chroot ?? '/', settings.cwd));
+  return settings.detach ? inBackground(settings) : inForeground(settings);
 }
 
-function inBackground(plan: Plan): Daemon {
+function inBackground(settings: DaemonSettings): Daemon {
   refuseTestRunner(
     'daemonize',
     'Start the program in a process of its own, or set DOUBLEFORK_FOREGROUND=1',
@@ -95,14 +100,19 @@ function inBackground(plan: Plan): Daemon {
   );
   const launcher = process.pid;
   const descriptors = openDescriptors();
-  const confinement = confinementFor(plan);
-  const files = openFiles(plan, confinement);
+  const confinement = confinementFor(settings);
+  const files = openFiles(settings, confinement);
   // Before the environment changes.
-  const kept = keptDescriptors(plan, launcher);
-  trace?.('launcher', `has opened the files; starts the daemon, engine '${plan.engine}'`);
+  const kept = keptDescriptors(settings, launcher);
+  trace?.('launcher', `has opened the files; starts the daemon, engine '${settings.engine}'`);
   let readyFd: number;
   try {
-    readyFd = engines[plan.engine](plan, files, { kept, open: descriptors, confinement, children });
+    readyFd = engines[settings.engine](settings, files, {
+      kept,
+      open: descriptors,
+      confinement,
+      children,
+    });
   } catch (error) {
     trace?.('launcher', `there is no daemon: ${error}`);
     files.redirection.abandon();
@@ -111,43 +121,43 @@ function inBackground(plan: Plan): Daemon {
   }
   // From here on this is the daemon.
   trace?.('daemon', `detached by the fork engine; its launcher was ${launcher}`);
-  return becomeDaemon(plan, files, { readyFd, kept, descriptors, moved: true });
+  return becomeDaemon(settings, files, { readyFd, kept, descriptors, moved: true });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
 function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
   trace?.('daemon', 'a new image has come to daemonize()');
-  let plan: Plan;
+  let settings: DaemonSettings;
   let files: Files;
   try {
-    plan = planFor({ ...options, detach: 'always' }, surroundings());
-    files = handedOver(plan, handoff);
-    lowerLimits(plan.limits);
+    settings = checkOptions({ ...options, detach: 'always' }, context());
+    files = handedOver(settings, handoff);
+    lowerLimits(settings.limits);
   } catch (error) {
     new Readiness(handoff.readyFd).failed(failure(error), 1);
     _exit(1);
   }
-  return becomeDaemon(plan, files, {
+  return becomeDaemon(settings, files, {
     readyFd: handoff.readyFd,
-    kept: keptDescriptors(plan, process.pid),
+    kept: keptDescriptors(settings, process.pid),
     descriptors: openDescriptors(),
     moved: false,
   });
 }
 
 /**
- * A worker's new image, on its way to supervise(). What this call does the supervisor has done, and
- * execve(2) has passed on; but for the folder, which is where the program was started, and what Node
- * does when it starts. The pidfile is the supervisor's.
+ * The new image of a worker, on its way to supervise(). The supervisor has done what this call does,
+ * and execve(2) has kept it, except the working directory and what Node changes when it starts. The
+ * pidfile is the supervisor's.
  */
 function returnAsBefore(options: DaemonizeOptions, detached: boolean): Daemon {
-  const plan = planFor({ ...options, detach: detached ? 'always' : 'never' }, surroundings());
-  lowerLimits(plan.limits);
-  moveIn(plan);
+  const settings = checkOptions({ ...options, detach: detached ? 'always' : 'never' }, context());
+  lowerLimits(settings.limits);
+  applySettings(settings);
   const whom = detached
     ? { readiness: new Readiness() }
     : { manager: ServiceManager.from(process.env) };
-  return new Daemon({ detached, ...whom, pidfile: undefined }, plan);
+  return new Daemon({ detached, ...whom, pidfile: undefined }, settings);
 }
 
 /** What the daemon has from the process that made it. */
@@ -162,50 +172,54 @@ interface Inherited {
 }
 
 /** What is left to do in the new process. It is silent: the terminal is the launcher's. */
-function becomeDaemon(plan: Plan, files: Files, inherited: Inherited): Daemon {
+function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherited): Daemon {
   const { readyFd, kept, descriptors, moved } = inherited;
   const { pidfile, redirection } = files;
   const readiness = new Readiness(readyFd);
   try {
-    const terminals = setUp(plan, redirection);
+    const terminals = setUp(settings, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
     const own = [readyFd, pidfile?.fd ?? readyFd, ...addon.loopHandles().descriptors];
     closeInherited(descriptors, new Set([...own, ...kept]), terminals);
     resetSignals();
     if (moved) runChildHooks({ moved });
-    if (pidfile !== undefined) claim(pidfile);
+    if (pidfile !== undefined) writePidfile(pidfile);
   } catch (error) {
     trace?.('daemon', `fails: ${error}`);
-    // Before the word: what the launcher leaves must be as it was.
+    // Before the launcher is told: what it leaves behind must be as it was.
     redirection.abandon();
     pidfile?.abandon();
     readiness.failed(failure(error), 1);
     _exit(1);
   }
-  if (plan.manual) readiness.watch();
+  if (settings.manual) readiness.watch();
   else readiness.ready();
-  return new Daemon({ detached: true, readiness, pidfile }, plan);
+  return new Daemon({ detached: true, readiness, pidfile }, settings);
 }
 
 /** Under a service manager the process is a daemon already; only what was asked for changes. */
-function inForeground(plan: Plan): Daemon {
+function inForeground(settings: DaemonSettings): Daemon {
   const manager = ServiceManager.from(process.env);
-  const confinement = confinementFor(plan);
-  const files = openFiles(plan, confinement);
+  const confinement = confinementFor(settings);
+  const files = openFiles(settings, confinement);
   const { pidfile, redirection } = files;
-  if (confinement !== undefined) confineOrExit(confinement, plan, files);
-  setUp(plan, redirection);
-  if (pidfile !== undefined) claim(pidfile);
-  const daemon = new Daemon({ detached: false, manager, pidfile }, plan);
-  if (!plan.manual) daemon.ready();
+  if (confinement !== undefined) confineOrExit(confinement, settings, files);
+  setUp(settings, redirection);
+  if (pidfile !== undefined) writePidfile(pidfile);
+  const daemon = new Daemon({ detached: false, manager, pidfile }, settings);
+  if (!settings.manual) daemon.ready();
   return daemon;
 }
 
 /** Confined in part, the program must not go on, and cannot be trusted to see to that itself. */
-function confineOrExit(confinement: ConfinementRequest, plan: Plan, files: Files): void {
+function confineOrExit(
+  confinement: ConfinementRequest,
+  settings: DaemonSettings,
+  files: Files,
+): void {
   try {
-    confine(confinement, plan.quiesceTimeout);
+    confine(confinement, settings.quiesceTimeout);
   } catch (error) {
     writeSync(2, `${errorText(error)}\n`);
     files.redirection.abandon();
@@ -215,13 +229,13 @@ function confineOrExit(confinement: ConfinementRequest, plan: Plan, files: Files
 }
 
 /** What can fail for reasons of the user's, before anything has changed. */
-function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Files {
+function openFiles(settings: DaemonSettings, confinement: ConfinementRequest | undefined): Files {
   // First: a start that comes second must not touch the log.
-  const { file, ...options } = plan.pidfile ?? {};
+  const { file, ...options } = settings.pidfile ?? {};
   const pidfile = file === undefined ? undefined : Pidfile.acquire(file, options);
   try {
     const owner = { uid: confinement?.uid ?? undefined, gid: confinement?.gid ?? undefined };
-    const redirection = Redirection.open(plan.stdio, plan.umask ?? process.umask(), owner);
+    const redirection = Redirection.open(settings.stdio, settings.umask ?? process.umask(), owner);
     return { pidfile, redirection };
   } catch (error) {
     pidfile?.abandon();
@@ -230,16 +244,16 @@ function openFiles(plan: Plan, confinement: ConfinementRequest | undefined): Fil
 }
 
 /** What {@link openFiles} of the launcher has opened. */
-function handedOver(plan: Plan, { stdio, pidfile: locked }: Handoff): Files {
+function handedOver(settings: DaemonSettings, { stdio, pidfile: locked }: Handoff): Files {
   const pidfile =
-    plan.pidfile === undefined || locked === null
+    settings.pidfile === undefined || locked === null
       ? undefined
-      : Pidfile.adopt(locked.fd, plan.pidfile.file, {
+      : Pidfile.adopt(locked.fd, settings.pidfile.file, {
           created: locked.created,
-          // The path may be outside of the new root, or behind a folder that is closed to the user.
-          reachable: plan.chroot === undefined && plan.user === undefined,
+          // The path may be outside of the new root, or in a directory that is closed to the user.
+          reachable: settings.chroot === undefined && settings.user === undefined,
         });
-  return { pidfile, redirection: Redirection.adopt(plan.stdio, stdio) };
+  return { pidfile, redirection: Redirection.adopt(settings.stdio, stdio) };
 }
 
 /** For the launcher to print: of what the system refuses a sentence, of a fault the stack. */
@@ -250,7 +264,7 @@ function failure(error: unknown): unknown {
 }
 
 /** Writes this process into the pidfile, and removes that when it exits. */
-function claim(pidfile: Pidfile): void {
+function writePidfile(pidfile: Pidfile): void {
   pidfile.write();
   process.on('exit', () => pidfile.remove());
 }
@@ -259,11 +273,11 @@ function claim(pidfile: Pidfile): void {
  * What was inherited and is to stay.
  * @param launcher whom LISTEN_PID may name
  */
-function keptDescriptors(plan: Plan, launcher: number): Set<number> {
-  return new Set([...plan.keepFds, ...listenDescriptors(process.env, launcher)]);
+function keptDescriptors(settings: DaemonSettings, launcher: number): Set<number> {
+  return new Set([...settings.keepFds, ...listenDescriptors(process.env, launcher)]);
 }
 
-function surroundings(): Surroundings {
+function context(): Context {
   return {
     // '': it was removed, which matters to relative paths only.
     cwd: workingDirectory() ?? '',
@@ -275,30 +289,30 @@ function surroundings(): Surroundings {
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */
-function setUp(plan: Plan, redirection: Redirection): ReadonlySet<number> {
-  moveIn(plan);
-  const terminals = replaceStreams(plan.stdio.map(({ kind }) => kind !== 'keep'));
+function setUp(settings: DaemonSettings, redirection: Redirection): ReadonlySet<number> {
+  applySettings(settings);
+  const terminals = replaceStreams(settings.stdio.map(({ kind }) => kind !== 'keep'));
   redirection.apply();
   return terminals;
 }
 
-function moveIn(plan: Plan): void {
-  if (plan.umask !== undefined) process.umask(plan.umask);
-  if (plan.cwd !== undefined) {
+function applySettings(settings: DaemonSettings): void {
+  if (settings.umask !== undefined) process.umask(settings.umask);
+  if (settings.cwd !== undefined) {
     // Where the program was started is outside of the new root, and of no use in it.
-    if (plan.chroot === undefined) moveTo(plan.cwd);
-    else process.chdir(plan.cwd);
+    if (settings.chroot === undefined) moveTo(settings.cwd);
+    else process.chdir(settings.cwd);
   }
-  if (plan.keepEnv !== undefined) {
+  if (settings.keepEnv !== undefined) {
     for (const name of Object.keys(process.env)) {
-      if (!plan.keepEnv.has(name)) delete process.env[name];
+      if (!settings.keepEnv.has(name)) delete process.env[name];
     }
   }
-  for (const [name, value] of Object.entries(plan.env)) {
+  for (const [name, value] of Object.entries(settings.env)) {
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
   }
-  if (plan.title !== undefined) process.title = plan.title;
+  if (settings.title !== undefined) process.title = settings.title;
 }
 
 function checkDirectory(path: string): void {

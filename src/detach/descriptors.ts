@@ -42,7 +42,7 @@ export function closeInherited(
       // The streams that were replaced meanwhile have closed theirs.
     } else if (terminal && isatty(fd) && !terminals.has(fd)) {
       trace?.('daemon', `points fd ${fd}, a terminal, at /dev/null`);
-      silence(fd, closeOnExec);
+      pointAtNull(fd, closeOnExec);
     }
   }
 }
@@ -65,8 +65,8 @@ function closeOnce(fd: number): void {
   }
 }
 
-function silence(fd: number, closeOnExec: boolean): void {
-  const nothing = openNull();
-  dup3(nothing, fd, closeOnExec ? O_CLOEXEC : 0);
-  close(nothing);
+function pointAtNull(fd: number, closeOnExec: boolean): void {
+  const nullFd = openNull();
+  dup3(nullFd, fd, closeOnExec ? O_CLOEXEC : 0);
+  close(nullFd);
 }

@@ -15,7 +15,7 @@ import { openNull } from '../posix/null.js';
 import { trace } from '../posix/trace.js';
 import { checkImage, forNewImage } from './confinement.js';
 import { unwanted } from './descriptors.js';
-import type { Plan } from './options.js';
+import type { DaemonSettings } from './options.js';
 import type { Redirection } from './redirect.js';
 
 /** What the launcher has opened for the daemon. */
@@ -39,19 +39,19 @@ export interface Inheritance {
  * there and exits; or throws, with nothing changed, if there is no daemon.
  * @returns in the daemon, the descriptor on which to speak to the launcher
  */
-export type Engine = (plan: Plan, files: Files, inheritance: Inheritance) => number;
+export type Engine = (settings: DaemonSettings, files: Files, inheritance: Inheritance) => number;
 
 /** Moves the process into the daemon, which goes on from here with everything that was loaded. */
-const fork: Engine = (plan, _files, { confinement, children }) => {
+const fork: Engine = (settings, _files, { confinement, children }) => {
   refuseChildren('daemonize', children);
-  return detach(plan.quiesceTimeout, plan.readyTimeout, confinement, plan.manual);
+  return detach(settings.quiesceTimeout, settings.readyTimeout, confinement, settings.manual);
 };
 
 /** Runs the program again from its start; the daemon arrives in daemonize() with a Handoff. */
-const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement }) => {
-  if (plan.recordLocks === 'refuse') refuseRecordLocks('daemonize');
+const exec: Engine = (settings, { redirection, pidfile }, { kept, open, confinement }) => {
+  if (settings.recordLocks === 'refuse') refuseRecordLocks('daemonize');
   const { path, argv, script, cwd } = sameImage('daemonize');
-  if (plan.chroot !== undefined) checkImage(plan.chroot, [path, ...script]);
+  if (settings.chroot !== undefined) checkImage(settings.chroot, [path, ...script]);
   const handoff = encodeHandoff({
     calls: callsUpTo({ call: 'daemonize', detached: true }),
     stdio: redirection.descriptors,
@@ -64,27 +64,27 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement 
     {
       path,
       argv,
-      cwd: plan.chroot === undefined ? (cwd ?? '') : (cwd ?? process.cwd()),
+      cwd: settings.chroot === undefined ? (cwd ?? '') : (cwd ?? process.cwd()),
       variable: VARIABLE,
-      stage: handoff.text,
+      handoff: handoff.text,
       kept: [...kept, ...handoff.descriptors],
       closed: unwanted(open, kept),
       confinement: confinement && forNewImage(confinement),
       // The launcher has printed what the program prints before it calls daemonize(). Not so for
       // stderr: an exception on the way there is for the user to see.
-      silent: [0, 1].filter((fd) => redirection.descriptors[fd] !== undefined),
-      nothing: nullFd,
+      nullFds: [0, 1].filter((fd) => redirection.descriptors[fd] !== undefined),
+      nullFd,
       // The event loop turns no more; the daemon is to find its own ports free when it gets there.
-      released: addon.loopHandles().descriptors.filter((fd) => fd > 2),
+      closeInLauncher: addon.loopHandles().descriptors.filter((fd) => fd > 2),
     },
-    plan.readyTimeout,
+    settings.readyTimeout,
   );
   close(nullFd);
   refuseWorkers('daemonize');
   const paths: Record<string, string | undefined> = {
     execve: path,
     chdir: cwd,
-    chroot: plan.chroot,
+    chroot: settings.chroot,
   };
   throw posixError(errno, call, paths[call], sentence || undefined);
 };
@@ -93,17 +93,17 @@ const exec: Engine = (plan, { redirection, pidfile }, { kept, open, confinement 
  * Fork where that works. Not by asking forkSupport() before: that reads what the fork finds out on its
  * way, page by page of the memory, and takes as long as the fork. A refusal has changed nothing.
  */
-const auto: Engine = (plan, files, inheritance) => {
+const auto: Engine = (settings, files, inheritance) => {
   // Those of a loader's, such as tsx's, the new image starts anew.
-  if (inheritance.children.length > 0) return exec(plan, files, inheritance);
+  if (inheritance.children.length > 0) return exec(settings, files, inheritance);
   try {
-    return fork(plan, files, inheritance);
+    return fork(settings, files, inheritance);
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     // ENOENT: there is no /proc.
     if (syscall !== 'fork' || (code !== 'ENOTSUP' && code !== 'ENOENT')) throw error;
     trace?.('launcher', `takes the exec engine: ${(error as Error).message}`);
-    return exec(plan, files, inheritance);
+    return exec(settings, files, inheritance);
   }
 };
 

@@ -25,7 +25,7 @@ export interface IdentityOptions {
   /** Supplementary groups, by name or id. Default: those that `user` is a member of. */
   groups?: readonly (string | number)[];
   /**
-   * Folder that becomes the root of all paths. `cwd` is inside of it, all other paths are outside.
+   * Directory that becomes the root of all paths. `cwd` is inside of it, all other paths are outside.
    * The exec engine needs Node and the program there.
    */
   chroot?: string;
@@ -39,7 +39,7 @@ export interface IdentityOptions {
 }
 
 /** {@link IdentityOptions}, checked. */
-export interface IdentityPlan {
+export interface IdentitySettings {
   user: string | number | undefined;
   group: string | number | undefined;
   groups: readonly (string | number)[] | undefined;
@@ -49,14 +49,14 @@ export interface IdentityPlan {
 }
 
 /** What the process is to change to; null: as it is. */
-export interface Identity {
+export interface Credentials {
   uid: number | null;
   gid: number | null;
   groups: number[] | null;
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
-export function identityPlan(options: IdentityOptions, cwd: string): IdentityPlan {
+export function checkIdentity(options: IdentityOptions, cwd: string): IdentitySettings {
   const { user, group, groups, chroot, capabilities, noNewPrivileges = false } = options;
   if (groups !== undefined && !Array.isArray(groups)) {
     throw invalidType('options.groups', 'an Array', groups);
@@ -97,7 +97,7 @@ function nameOrId(value: string | number, name: string): string | number {
  * Looks up the names. What the process is already is left out: that needs no root.
  * @throws ENOENT for a user or a group that does not exist
  */
-export function resolveIdentity({ user, group, groups }: IdentityPlan): Identity {
+export function resolveCredentials({ user, group, groups }: IdentitySettings): Credentials {
   const entry = user === undefined ? undefined : lookUpUser(user);
   const gid = group === undefined ? entry?.gid : lookUpGroup(group);
   const wanted = groups?.map(lookUpGroup) ?? usualGroups(entry?.name, gid);

@@ -18,12 +18,12 @@ export interface LimitOptions {
   noCore?: boolean;
   /** Nice value, -20 to 19: the higher, the less of the processor. */
   nice?: number;
-  /** What the kernel adds to the score by which it chooses whom to kill when memory is out, -1000 to 1000. */
+  /** -1000 to 1000, added to the score by which the kernel chooses whom to kill when memory is out. */
   oomScoreAdj?: number;
 }
 
 /** A limit by numbers; undefined: as it is, -1: none. */
-export interface LimitPlan {
+export interface LimitSetting {
   name: string;
   resource: number;
   soft: number | undefined;
@@ -31,14 +31,14 @@ export interface LimitPlan {
 }
 
 /** {@link LimitOptions}, checked. */
-export interface LimitsPlan {
-  limits: readonly LimitPlan[];
+export interface LimitSettings {
+  limits: readonly LimitSetting[];
   nice: number | undefined;
   oomScoreAdj: number | undefined;
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
-export function limitsPlan(options: LimitOptions): LimitsPlan {
+export function checkLimits(options: LimitOptions): LimitSettings {
   const { limits = {}, noCore = false, nice, oomScoreAdj } = options;
   if (typeof limits !== 'object' || limits === null) {
     throw invalidType('options.limits', 'of type object', limits);
@@ -55,7 +55,7 @@ export function limitsPlan(options: LimitOptions): LimitsPlan {
   };
 }
 
-function limit(name: string, value: LimitOption): LimitPlan {
+function limit(name: string, value: LimitOption): LimitSetting {
   const argument = `options.limits.${name}`;
   const resource = resourceNumber(name, argument);
   if (typeof value === 'number' || value === 'infinity') {
@@ -67,16 +67,20 @@ function limit(name: string, value: LimitOption): LimitPlan {
   }
   refuseUnknown(value, ['soft', 'hard'], argument);
   const { soft, hard } = value;
-  const plan = {
+  const settings = {
     name,
     resource,
     soft: soft === undefined ? undefined : limitNumber(soft, `${argument}.soft`),
     hard: hard === undefined ? undefined : limitNumber(hard, `${argument}.hard`),
   };
-  if (plan.soft !== undefined && plan.hard !== undefined && isAbove(plan.soft, plan.hard)) {
+  if (
+    settings.soft !== undefined &&
+    settings.hard !== undefined &&
+    isAbove(settings.soft, settings.hard)
+  ) {
     throw outOfRange(`${argument}.soft`, 'at most that of the hard limit', soft);
   }
-  return plan;
+  return settings;
 }
 
 /** Of two limits, -1 being none. */

@@ -8,8 +8,8 @@ import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { allCommands, COMMANDS, type Commands } from './commands.js';
-import { type IdentityOptions, type IdentityPlan, identityPlan } from './identity.js';
-import { type LimitOptions, type LimitsPlan, limitsPlan } from './limits.js';
+import { checkIdentity, type IdentityOptions, type IdentitySettings } from './identity.js';
+import { checkLimits, type LimitOptions, type LimitSettings } from './limits.js';
 import { FOREGROUND_VARIABLE } from './test-runner.js';
 
 /** A file to write to (or, for stdin, to read from). */
@@ -79,7 +79,7 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
    */
   detach?: 'auto' | 'always' | 'never';
   /**
-   * How the daemon comes to be: `'fork'` copies this process, which goes on where it is; `'exec'`
+   * How the daemon is made: with `'fork'` the program goes on in the new process; `'exec'`
    * runs the program again from its start, in a fresh image, until this call is reached, and returns
    * there. `'auto'` (default) is fork where {@link forkSupport} says that it works, else exec.
    */
@@ -95,19 +95,19 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
 }
 
 /** One standard stream, decided. */
-export type Target =
+export type StreamTarget =
   | { kind: 'keep' }
   | { kind: 'null' }
   | { kind: 'descriptor'; fd: number }
   | { kind: 'file'; path: string; mode: number | undefined; append: boolean };
 
 /** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
-export interface Plan extends IdentityPlan, LimitsPlan {
+export interface DaemonSettings extends IdentitySettings, LimitSettings {
   detach: boolean;
   engine: 'auto' | 'fork' | 'exec';
   cwd: string | undefined;
   umask: number | undefined;
-  stdio: readonly [stdin: Target, stdout: Target, stderr: Target];
+  stdio: readonly [stdin: StreamTarget, stdout: StreamTarget, stderr: StreamTarget];
   pidfile: ({ file: string } & PidfileOptions) | undefined;
   commands: Commands;
   keepFds: ReadonlySet<number>;
@@ -120,8 +120,8 @@ export interface Plan extends IdentityPlan, LimitsPlan {
   recordLocks: RecordLockPolicy;
 }
 
-/** What of the world the plan depends on. */
-export interface Surroundings {
+/** What of the world the settings depend on. */
+export interface Context {
   cwd: string;
   pid: number;
   env: Readonly<Record<string, string | undefined>>;
@@ -166,16 +166,16 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
  * Checks the options and fills in the defaults.
  * @throws ENOTSUP if it is to detach what the command has detached; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
  */
-export function plan(options: DaemonizeOptions, surroundings: Surroundings): Plan {
+export function checkOptions(options: DaemonizeOptions, context: Context): DaemonSettings {
   refuseUnknown(options, Object.keys(KNOWN), 'options');
   const detach = oneOf(options.detach, 'detach', ['auto', 'always', 'never']);
-  const stays = surroundings.env[FOREGROUND_VARIABLE] === '1';
-  if (detach === 'always' && surroundings.started && !stays) {
+  const stays = context.env[FOREGROUND_VARIABLE] === '1';
+  if (detach === 'always' && context.started && !stays) {
     const why =
       "daemonize() was told to leave the terminal (detach: 'always'), but doublefork start has done so, and would lose sight of the daemon; leave the option out";
     throw posixError(-os.errno.ENOTSUP, 'daemonize', undefined, why);
   }
-  const leaves = detach === 'always' || (detach === 'auto' && !isSupervised(surroundings));
+  const leaves = detach === 'always' || (detach === 'auto' && !isSupervised(context));
   const detached = leaves && !stays;
   const usual: StdioTarget = detached ? 'null' : 'keep';
   const output = options.log ?? usual;
@@ -184,18 +184,18 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
     throw outOfRange('options.cwd', "a path inside of 'chroot': outside it is a way out", 'keep');
   }
   return {
-    ...identityPlan(options, surroundings.cwd),
-    ...limitsPlan(options),
+    ...checkIdentity(options, context.cwd),
+    ...checkLimits(options),
     detach: detached,
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
-    cwd: directory(options.cwd ?? '/', surroundings.cwd),
+    cwd: directory(options.cwd ?? '/', context.cwd),
     umask: umask === 'keep' ? undefined : integer(umask ?? 0o027, 'options.umask', 0, 0o777),
     stdio: [
-      target(options.stdin ?? usual, 'options.stdin', surroundings.cwd),
-      target(options.stdout ?? output, nameOf('stdout', options), surroundings.cwd),
-      target(options.stderr ?? output, nameOf('stderr', options), surroundings.cwd),
+      target(options.stdin ?? usual, 'options.stdin', context.cwd),
+      target(options.stdout ?? output, nameOf('stdout', options), context.cwd),
+      target(options.stderr ?? output, nameOf('stderr', options), context.cwd),
     ],
-    pidfile: pidfile(options.pidfile, surroundings.cwd),
+    pidfile: pidfile(options.pidfile, context.cwd),
     commands: options.commands === undefined ? COMMANDS : commands(options.commands),
     keepFds: new Set(options.keepFds === undefined ? [] : keepFds(options.keepFds)),
     env: options.env === undefined ? {} : environment(options.env),
@@ -212,7 +212,7 @@ export function plan(options: DaemonizeOptions, surroundings: Surroundings): Pla
  * Whether a service manager, or the command, has started this process itself, and watches it. A parent with pid 1 is
  * no proof of that; containers have other ones.
  */
-function isSupervised({ pid, env, worker, started }: Surroundings): boolean {
+function isSupervised({ pid, env, worker, started }: Context): boolean {
   return (
     worker ||
     started ||
@@ -237,7 +237,7 @@ function directory(path: string, cwd: string): string | undefined {
   return path === 'keep' ? undefined : resolve(cwd, text(path, 'options.cwd'));
 }
 
-function target(value: StdioTarget, name: string, cwd: string): Target {
+function target(value: StdioTarget, name: string, cwd: string): StreamTarget {
   if (value === 'keep' || value === 'null') return { kind: value };
   if (typeof value === 'number') return { kind: 'descriptor', fd: descriptor(value, name) };
   if (typeof value === 'string') {
@@ -275,7 +275,7 @@ function file(path: string, name: string, cwd: string): string {
   return resolve(cwd, path);
 }
 
-function pidfile(value: DaemonizeOptions['pidfile'], cwd: string): Plan['pidfile'] {
+function pidfile(value: DaemonizeOptions['pidfile'], cwd: string): DaemonSettings['pidfile'] {
   if (value === undefined) return undefined;
   if (typeof value === 'string') return { file: file(value, 'options.pidfile', cwd) };
   if (typeof value !== 'object' || value === null) {

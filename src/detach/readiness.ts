@@ -1,5 +1,5 @@
-// The daemon's word to its launcher: "ready", or a code and why not. native/detach/launcher.h has
-// the other end.
+// What the daemon tells its launcher: that it is ready, or an exit code and the reason.
+// native/detach/launcher.h has the other end.
 
 import { closeSync, writeSync } from '../builtin/fs.js';
 import { errorText } from '../posix/errors.js';
@@ -8,7 +8,7 @@ import { trace } from '../posix/trace.js';
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
 
-/** The end of the pipe to the launcher. Its word is given once. */
+/** The daemon's end of the pipe to the launcher, on which it reports once. */
 export class Readiness implements Disposable {
   #fd: number | undefined;
   /** The process whose death is to be told; a copy of it, made by fork(), may end as it likes. */
@@ -16,7 +16,7 @@ export class Readiness implements Disposable {
   #uncaught: unknown;
   #delegate: { ready(): void; explain(reason: unknown): void } | undefined;
 
-  /** @param fd none if somebody else has given the word, see {@link delegate} */
+  /** @param fd none if the launcher has been told, or somebody else tells it, see {@link delegate} */
   constructor(fd?: number) {
     this.#fd = fd;
   }
@@ -49,8 +49,8 @@ export class Readiness implements Disposable {
   };
 
   /**
-   * In a worker, which is not the one to speak to the launcher: closes its end, and has the word go to
-   * the supervisor. That waits for each worker, whether or not the launcher still does.
+   * In a worker, which does not report to the launcher: closes its end of the pipe, and reports to the
+   * supervisor instead. That waits for each worker, whether or not the launcher still does.
    */
   delegate(to: { ready(): void; explain(reason: unknown): void }): void {
     if (this.#fd !== undefined) this.#release();
@@ -80,7 +80,7 @@ export class Readiness implements Disposable {
     if (this.#fd === undefined) return;
     const line = `>${settle} ${log?.offset ?? 0} ${Buffer.byteLength(say)} ${say}`;
     const announcement = `${line}${log?.path ?? ''}\n`;
-    // What is longer would not be written in one piece; that it works matters more.
+    // A longer one would not be written in one piece. Without its texts the start works all the same.
     this.#write(
       this.#fd,
       Buffer.byteLength(announcement) <= PIPE_BUF ? announcement : `>${settle} 0 0 \n`,

@@ -12,7 +12,7 @@ import {
 import type { HandedOver } from '../image/handoff.js';
 import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
 import { NULL_DEVICE, openNull } from '../posix/null.js';
-import type { Target } from './options.js';
+import type { StreamTarget } from './options.js';
 
 /** undefined: as it is. */
 interface Owner {
@@ -20,7 +20,7 @@ interface Owner {
   gid?: number | undefined;
 }
 
-type FileLog = Extract<Target, { kind: 'file' }>;
+type FileLog = Extract<StreamTarget, { kind: 'file' }>;
 
 /** Descriptors above 2, ready to be moved onto 0-2. */
 export class Redirection implements Disposable {
@@ -36,7 +36,7 @@ export class Redirection implements Disposable {
    * @param owner of those; otherwise the user that the daemon changes to could not open them again
    * @throws the error of open(2) with the path, after undoing what was done
    */
-  static open(stdio: readonly Target[], umask: number, owner: Owner = {}): Redirection {
+  static open(stdio: readonly StreamTarget[], umask: number, owner: Owner = {}): Redirection {
     const redirection = new Redirection();
     try {
       const opened = new Map<string, number>();
@@ -52,7 +52,10 @@ export class Redirection implements Disposable {
   }
 
   /** What another process has opened, and handed over with its {@link descriptors}. */
-  static adopt(stdio: readonly Target[], handedOver: readonly (HandedOver | null)[]): Redirection {
+  static adopt(
+    stdio: readonly StreamTarget[],
+    handedOver: readonly (HandedOver | null)[],
+  ): Redirection {
     const redirection = new Redirection();
     for (const [fd, target] of stdio.entries()) {
       const source = handedOver[fd];
@@ -84,7 +87,7 @@ export class Redirection implements Disposable {
   }
 
   #open(
-    target: Target,
+    target: StreamTarget,
     fd: number,
     umask: number,
     opened: Map<string, number>,
@@ -158,8 +161,8 @@ function openLog({ path, mode }: FileLog, umask: number): { fd: number; created:
  * Opens the log files again under their paths and puts them onto 1 and 2, after a rotation.
  * @throws the error of open(2); then none is replaced
  */
-export function reopen(stdio: readonly Target[], umask: number): void {
-  const logs = stdio.map<Target>((target, fd) =>
+export function reopen(stdio: readonly StreamTarget[], umask: number): void {
+  const logs = stdio.map<StreamTarget>((target, fd) =>
     fd > 0 && target.kind === 'file' ? { ...target, append: true } : { kind: 'keep' },
   );
   Redirection.open(logs, umask).apply();

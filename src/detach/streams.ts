@@ -1,6 +1,6 @@
-// process.stdin, stdout and stderr, and the console, after fd 0-2 lead elsewhere.
+// process.stdin, stdout and stderr, and the console, when fd 0-2 have come to lead elsewhere.
 //
-// A stream that was used before has a libuv handle with ways of its own: one for a terminal has a
+// A stream that was used before has a libuv handle, which does not notice: for a terminal it has a
 // second descriptor of that terminal, and one that reads watches its descriptor with epoll, which
 // refuses files. Streams that were not used yet, and output to files, need nothing.
 

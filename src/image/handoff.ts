@@ -29,7 +29,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'supervise image',
 ] satisfies Call['call'][]);
 
-/** What is handed over to the call that has made the new image. */
+/** What the call that made the new image finds there. */
 export interface Handoff {
   /** The pipe on which the launcher, or the supervisor, waits to hear that the image is ready. */
   readyFd: number;
@@ -156,7 +156,7 @@ export function encodeHandoff(given: {
   return { text: JSON.stringify(description), descriptors: descriptorsOf(description) };
 }
 
-/** The calls that this image is to come to, and what was handed over to the last of them. */
+/** The calls that this image has to replay, and what was handed over to the last of them. */
 export function receivedCalls(): { calls: readonly Call[]; handoff: Handoff | undefined } {
   return received;
 }

@@ -1,7 +1,7 @@
-// How a new image comes to where the process that made it was: it runs the program from its start, and
-// each call of daemonize() and supervise() that had returned there returns at once, as it did there.
-// The last one, which made the image, returns with what was handed over to it. There is no counting of
-// generations: what is replayed is what was recorded.
+// How a new image gets to the point where the process that made it was: it runs the program from its
+// start, and each call of daemonize() and supervise() that had returned in that process returns at
+// once, with the same. The last of them, the one that made the image, gets the handoff. Generations are
+// not counted: what was recorded is replayed.
 
 import { shared } from '../posix/shared.js';
 import { trace } from '../posix/trace.js';
@@ -34,7 +34,7 @@ export function recordCall(call: Call): void {
   replay.recorded.push(call);
 }
 
-/** The calls that a new image must come to, the last of which is to return as given. */
+/** The calls that a new image has to replay; `last` is the one that makes it. */
 export function callsUpTo(last: Call): readonly Call[] {
   return [...replay.recorded, last];
 }

@@ -79,7 +79,7 @@ class Socket implements Listener {
     this.name = name;
     this.#unix = typeof bound === 'number' ? undefined : bound;
     this.fd = typeof bound === 'number' ? bound : bound.fd;
-    this.address = describe(getsockname(this.fd));
+    this.address = listenAddress(getsockname(this.fd));
     bindMethods(this);
   }
 
@@ -205,7 +205,7 @@ function bindPath(options: UnixOptions, backlog: number, inherited?: number): Un
   return new UnixSocket(absolutePath(options.path), mode, backlog, inherited);
 }
 
-function describe(address: SocketAddress): ListenAddress {
+function listenAddress(address: SocketAddress): ListenAddress {
   if ('path' in address) return address;
   const { host, port, family } = address;
   return { address: host, family: family === AF_INET6 ? 'IPv6' : 'IPv4', port };

@@ -7,7 +7,15 @@ import { close, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';
 import { pause } from '../posix/pause.js';
-import { AF_UNIX, bind, connect, listen, SOCK_STREAM, socket } from '../posix/socket.js';
+import {
+  AF_UNIX,
+  bind,
+  connect,
+  listen,
+  peerCredentials,
+  SOCK_STREAM,
+  socket,
+} from '../posix/socket.js';
 
 /** A socket that listens under a path, and the file that it is there. */
 export class UnixSocket {
@@ -33,7 +41,7 @@ export class UnixSocket {
       this.#device = file?.dev;
       return;
     }
-    using _ = lockFolder(dirname(path));
+    using _ = lockDirectory(dirname(path));
     removeStale(path);
     this.fd = socket(AF_UNIX, SOCK_STREAM);
     // Nobody may connect between bind and chmod.
@@ -66,18 +74,18 @@ const LOOKS = 200;
 const PAUSE = 5;
 
 /**
- * Of several programs that find the socket of one that was killed, each could remove what another has
- * just bound in its place, also because that does not listen yet. A lock on the folder, unlike a file,
- * leaves nothing behind. Who may not read the folder goes on without; so does who finds it locked for
- * long, by somebody who wants something else.
+ * Several programs may find the socket of one that was killed. Each could remove what another one has
+ * just bound in its place, and does not listen on yet. A lock on the directory, unlike a lock file,
+ * leaves nothing behind. A program that may not read the directory goes on without the lock; so does
+ * one that finds it locked for long, by somebody who wants something else.
  */
-function lockFolder(folder: string): Disposable {
+function lockDirectory(directory: string): Disposable {
   let fd: number | undefined;
   try {
-    fd = open(folder, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
+    fd = open(directory, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC);
     for (let looks = 1; !tryFlock(fd, LOCK_EX) && looks < LOOKS; looks++) pause(PAUSE);
   } catch (error) {
-    // EACCES, or a folder that bind(2) will complain of; ENOLCK: a filesystem that has no locks.
+    // EACCES, or a directory that bind(2) will complain of; ENOLCK: a filesystem that has no locks.
     const { syscall } = error as NodeJS.ErrnoException;
     if (syscall !== 'open' && syscall !== 'flock') throw error;
   }
@@ -85,22 +93,38 @@ function lockFolder(folder: string): Disposable {
 }
 
 function removeStale(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const found = whoListens(path);
+  if (found === undefined) return;
+  if (!found.listening) {
+    unlinkSync(path);
+    return;
+  }
+  const why = `cannot listen on ${path}: another process listens there`;
+  throw posixError(-os.errno.EADDRINUSE, 'bind', path, why);
+}
+
+/**
+ * Knocks on the socket under a path.
+ * @returns undefined if there is none; `pid`: the process that called listen(2), if it takes the
+ * connection
+ * @throws EACCES if it is another user's
+ */
+export function whoListens(
+  path: string,
+): { listening: false } | { listening: true; pid: number | undefined } | undefined {
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return undefined;
   const fd = socket(AF_UNIX, SOCK_STREAM);
   try {
     setNonBlocking(fd, true);
     connect(fd, { path });
+    return { listening: true, pid: peerCredentials(fd).pid };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ECONNREFUSED') {
-      unlinkSync(path);
-      return;
-    }
-    // EAGAIN: as many wait there as may, for a program that hangs.
-    if (code !== 'EAGAIN') throw error;
+    if (code === 'ECONNREFUSED') return { listening: false };
+    // As many wait there as may, for a program that hangs.
+    if (code === 'EAGAIN') return { listening: true, pid: undefined };
+    throw error;
   } finally {
     close(fd);
   }
-  const why = `cannot listen on ${path}: another process listens there`;
-  throw posixError(-os.errno.EADDRINUSE, 'bind', path, why);
 }

@@ -9,17 +9,17 @@ import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError, text } from '../posix/errors.js';
 import { LOCK_SH, tryFlock } from '../posix/lock.js';
 import { holdsFlock, recordHolder } from './holder.js';
-import { type Identity, isAlive, startTime } from './process.js';
+import { isAlive, type ProcessIdentity, startTime } from './process.js';
 
 /** What {@link inspect} found out; `reason` is a sentence for people. */
 export type PidfileState =
   /** There is no file. */
   | { state: 'free'; reason: string }
   /** The process that the file names has it locked. */
-  | ({ state: 'held'; reason: string; mode: number; uid: number } & Identity)
-  /** Nobody has it locked: a start succeeds. `pid`: whom it names, alive or not. */
+  | ({ state: 'held'; reason: string; mode: number; uid: number } & ProcessIdentity)
+  /** Nobody has locked it: a start succeeds. `pid`: the process that it names, alive or not. */
   | { state: 'stale'; reason: string; pid: number | undefined }
-  /** Somebody has it locked whom it does not name (yet): a start is refused, a stop signals nobody. */
+  /** A process has locked it that it does not name (yet): a start is refused, a stop signals nobody. */
   | { state: 'foreign'; reason: string; pid: number | undefined };
 
 /**

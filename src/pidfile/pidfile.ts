@@ -239,8 +239,8 @@ export class Pidfile implements Disposable {
       const { code } = error as NodeJS.ErrnoException;
       // Somebody who cares for no locks was faster.
       if (code === 'ENOENT') return;
-      // The folder is root's, and this process no longer is; or it is outside of a chroot. An empty
-      // file is no one's either.
+      // The directory is root's, and this process no longer is; or it is outside of a chroot. An
+      // empty file names nobody either.
       if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error;
       ftruncateSync(fd);
     } finally {

@@ -3,7 +3,7 @@
 import { readFileSync } from '../builtin/fs.js';
 
 /** A process that is sure to be the one meant: its number, and when it was given. */
-export interface Identity {
+export interface ProcessIdentity {
   pid: number;
   /** Clock ticks after the boot; undefined where there is no /proc, or it does not tell. */
   startTime: number | undefined;

@@ -24,18 +24,18 @@ export interface ImageRequest {
   cwd: string;
   /** The name of the handoff's variable, and what of its value is known already; '': there is none. */
   variable: string;
-  stage: string;
+  handoff: string;
   kept: number[];
-  /** Those of fd 0-2 that lead to `nothing` at first, a descriptor of /dev/null. */
-  silent: number[];
-  nothing: number;
+  /** Those of fd 0-2 that lead to `nullFd` at first, a descriptor of /dev/null. */
+  nullFds: number[];
+  nullFd: number;
   closed: number[];
 }
 
 export interface LaunchRequest extends ImageRequest {
   confinement: ConfinementRequest | undefined;
   /** Closed in the launcher once the new image runs. */
-  released: number[];
+  closeInLauncher: number[];
 }
 
 export type SocketConstant =
@@ -74,7 +74,7 @@ export interface User {
   name: string;
   uid: number;
   gid: number;
-  /** The home folder. */
+  /** The home directory. */
   dir: string;
   shell: string;
 }
@@ -174,7 +174,7 @@ export interface Addon {
    * `procs`: the file of a control group to enter; -1: none. The id of a refused one is above 0 if there
    * is a process, which has ended.
    */
-  spawn(request: ImageRequest, word: number, procs: number): number | [...Refusal, pid: number];
+  spawn(request: ImageRequest, readyFd: number, procs: number): number | [...Refusal, pid: number];
   setresuid(real: number, effective: number, saved: number): number;
   setresgid(real: number, effective: number, saved: number): number;
   setgroups(groups: number[]): number;

@@ -1,4 +1,4 @@
-// Who the process is: users, groups, the root folder. Node has process.setuid() and the like, which
+// Who the process is: users, groups, root directory. Node has process.setuid() and the like, which
 // leave the saved ids alone.
 
 import { addon, type Group, type User } from './addon.js';
@@ -69,7 +69,7 @@ export function getgroups(): number[] {
 }
 
 /**
- * Makes a folder the root of all paths. The working directory stays: change it too, or it is a way
+ * Makes a directory the root of all paths. The working directory stays: change it too, or it is a way
  * out.
  * @throws EPERM without root; ENOENT, ENOTDIR, EACCES
  * @see chroot(2)

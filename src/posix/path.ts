@@ -9,33 +9,33 @@ import { posixError } from './errors.js';
  * Finds a program.
  * @param program a path, or a name to look for
  * @param cwd where a relative path begins
- * @param path the folders to look in, as in PATH
+ * @param path the directories to look in, as in PATH
  * @throws ENOENT; EACCES if there is one that may not be executed
  */
 export function findExecutable(program: string, cwd: string, path: string): string {
-  const folders = program.includes('/') ? [''] : path.split(delimiter);
-  let refusal: Refusal = 'ENOENT';
-  for (const folder of folders) {
-    const file = resolve(cwd, folder, program);
+  const directories = program.includes('/') ? [''] : path.split(delimiter);
+  let unusable: Unusable = 'ENOENT';
+  for (const directory of directories) {
+    const file = resolve(cwd, directory, program);
     const reason = whyNot(file);
     if (reason === undefined) return file;
-    if (reason === 'EACCES') refusal = reason;
+    if (reason === 'EACCES') unusable = reason;
   }
   const where = program.includes('/') ? 'there' : 'in PATH';
   const why =
-    refusal === 'ENOENT'
+    unusable === 'ENOENT'
       ? `there is no such program ${where}`
       : `what is ${where} is not an executable file`;
-  throw posixError(-os.errno[refusal], 'execve', program, `cannot run ${program}: ${why}`);
+  throw posixError(-os.errno[unusable], 'execve', program, `cannot run ${program}: ${why}`);
 }
 
-type Refusal = 'ENOENT' | 'EACCES';
+type Unusable = 'ENOENT' | 'EACCES';
 
-function whyNot(file: string): Refusal | undefined {
+function whyNot(file: string): Unusable | undefined {
   try {
     if (!statSync(file).isFile()) return 'EACCES';
   } catch {
-    // Nor can anybody tell who may not look into the folder: root's, in a PATH that was kept.
+    // Nor can anybody tell who may not look into the directory: root's, in a PATH that was kept.
     return 'ENOENT';
   }
   try {

@@ -1,7 +1,7 @@
 // A control group for each worker, cgroups(7) version 2: what a worker starts stays in it, whatever
 // becomes of its session, group and parents, and is ended with one write.
 //
-// A supervisor has a folder of its own for them, and holds a lock on it. So the next one knows which
+// A supervisor has a directory of its own for them, and holds a lock on it. So the next one knows which
 // were left by one that was killed, also in another pid namespace, where numbers say nothing.
 
 import {
@@ -21,7 +21,7 @@ import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';
-import { pause } from '../posix/pause.js';
+import { waitUntil } from '../posix/pause.js';
 
 const PREFIX = 'doublefork.';
 
@@ -154,9 +154,8 @@ function clearAfterOthers(parent: string): void {
     if (lock === undefined) continue;
     try {
       kill(path);
-      const deadline = performance.now() + CLEARING;
       // What has not ended by then is the next one's to remove.
-      while (!remove(path) && performance.now() < deadline) pause(2);
+      waitUntil(() => remove(path), CLEARING, 2);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // Another user's.

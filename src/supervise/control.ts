@@ -1,11 +1,11 @@
 // The control socket: who may, asks with a line of JSON and is answered with lines of JSON.
 // Nothing here waits: a client that does not read is dropped.
 
-import { closeSync, readSync, statSync, unlinkSync, writeSync } from '../builtin/fs.js';
-import { UnixSocket } from '../listen/unix.js';
+import { closeSync, readSync, unlinkSync, writeSync } from '../builtin/fs.js';
+import { UnixSocket, whoListens } from '../listen/unix.js';
 import { isAlive } from '../pidfile/process.js';
 import { POLLIN, POLLOUT, type PollRequest, setNonBlocking } from '../posix/descriptor.js';
-import { AF_UNIX, accept, connect, peerCredentials, SOCK_STREAM, socket } from '../posix/socket.js';
+import { accept, peerCredentials } from '../posix/socket.js';
 import { MOST_WORKERS } from './options.js';
 
 /** What can be asked of a supervisor. */
@@ -185,24 +185,13 @@ export class ControlSocket implements RequestSource, Disposable {
 }
 
 /**
- * Removes a socket that listens, and whose supervisor was killed: a worker on its way out of the fork,
- * which may have been stopped there, has not closed its copy yet.
+ * Removes the socket of a supervisor that was killed, though it still listens: a worker that was just
+ * forked, and may be stopped, has not closed its copy yet.
  */
 function removeOrphan(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  const fd = socket(AF_UNIX, SOCK_STREAM);
-  try {
-    setNonBlocking(fd, true);
-    connect(fd, { path });
-    // unix(7): those of the process that called listen(2).
-    if (!isAlive(peerCredentials(fd).pid)) unlinkSync(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // Nobody has a copy, or somebody has one who takes no connection. UnixSocket knows that, too.
-    if (code !== 'ECONNREFUSED' && code !== 'EAGAIN') throw error;
-  } finally {
-    closeSync(fd);
-  }
+  const found = whoListens(path);
+  // What nobody listens on, or somebody who takes no connection, is UnixSocket's matter.
+  if (found?.listening && found.pid !== undefined && !isAlive(found.pid)) unlinkSync(path);
 }
 
 /** A request, or why it is none. */

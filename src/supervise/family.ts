@@ -1,6 +1,6 @@
 // A worker and whatever it has started: ended together.
 
-import { pause } from '../posix/pause.js';
+import { waitUntil } from '../posix/pause.js';
 import {
   kill,
   PR_SET_CHILD_SUBREAPER,
@@ -39,7 +39,7 @@ export class Families {
     if (group !== undefined) this.#groups.set(worker, group);
   }
 
-  /** Remembers the descendants of a worker that is about to end, after which they are anybody's. */
+  /** Remembers what descends from a worker that is about to end: later nobody can tell. */
   note(worker: number): void {
     if (this.#workers.has(worker)) this.#workers.set(worker, descendantsOf(worker));
   }
@@ -51,7 +51,7 @@ export class Families {
     this.#killRest(worker);
   }
 
-  /** What is left of a worker that has ended. As long as it is not reaped its group is its own. */
+  /** Kills what is left of a worker that has ended. Until it is reaped its group is its own. */
   #killRest(worker: number): void {
     killQuietly(-worker);
     this.#groups.get(worker)?.kill();
@@ -78,15 +78,15 @@ export class Families {
   }
 
   #endOrphans(): void {
-    const deadline = performance.now() + CLEARING;
-    while (this.#killOrphans() && performance.now() < deadline) {
-      pause(1);
-      this.#bury();
-    }
+    const areGone = () => {
+      this.#reapEnded();
+      return !this.#killOrphans();
+    };
+    waitUntil(areGone, CLEARING, 1);
   }
 
   /** Reaps all that have ended. */
-  #bury(): void {
+  #reapEnded(): void {
     for (let pid = peekEnded(); pid > 0; pid = peekEnded()) {
       waitpid(pid);
       this.#workers.delete(pid);
@@ -120,7 +120,7 @@ export class Families {
   clear(): boolean {
     for (const worker of this.#workers.keys()) this.kill(worker);
     const left = this.#killOrphans();
-    this.#bury();
+    this.#reapEnded();
     this.#removeLeft();
     return left || this.#workers.size > 0 || this.#left.size > 0;
   }

@@ -3,7 +3,7 @@
 import { closeSync, constants, writeSync } from '../builtin/fs.js';
 import { hostname } from '../builtin/os.js';
 import { O_CLOEXEC, open, POLLOUT, poll } from '../posix/descriptor.js';
-import type { Plan } from './options.js';
+import type { SupervisorSettings } from './options.js';
 import type { Decision } from './policy/state.js';
 import { type Level, levelOf, sentence } from './sentences.js';
 
@@ -17,14 +17,14 @@ const LONGEST_LINE = 4096;
 const KEPT = 200;
 
 export class Journal implements Disposable {
-  readonly #log: Plan['log'];
+  readonly #log: SupervisorSettings['log'];
   #fd: number | undefined;
   readonly #recent: string[] = [];
   #lost = 0;
   readonly #host = hostname();
 
   /** @throws the error of open(2) for a file */
-  constructor(log: Plan['log']) {
+  constructor(log: SupervisorSettings['log']) {
     this.#log = log;
     this.#fd = log.kind === 'stderr' ? 2 : log.kind === 'file' ? openLog(log.path) : undefined;
   }

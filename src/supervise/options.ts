@@ -90,7 +90,7 @@ export interface SuperviseOptions {
   /**
    * Give each worker a control group of its own (cgroup version 2), so that nothing it has started
    * outlives it. `'auto'` (default): if a service manager has delegated the supervisor's group to it;
-   * `'none'`: do not; otherwise the folder of a group in which to make them.
+   * `'none'`: do not; otherwise the directory of a group in which to make them.
    */
   cgroup?: string;
   /** Run this program in the workers, with these arguments, instead of returning in them. */
@@ -109,7 +109,7 @@ export interface SuperviseOptions {
 }
 
 /** Everything that {@link SuperviseOptions} says, checked and with defaults. */
-export interface Plan {
+export interface SupervisorSettings {
   workers: number;
   limits: Limits;
   /** Whether a worker pings by itself. */
@@ -128,8 +128,8 @@ export interface Plan {
   recordLocks: RecordLockPolicy;
 }
 
-/** What of the world the plan depends on. */
-export interface Surroundings {
+/** What of the world the settings depend on. */
+export interface Context {
   cwd: string;
   path: string;
   /** Where a control socket may be; empty: nowhere. */
@@ -183,13 +183,13 @@ const LONGEST = 2 ** 31 - 1;
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ENOENT, EACCES if `exec` is
  * no program
  */
-export function plan(options: SuperviseOptions, surroundings: Surroundings): Plan {
+export function checkOptions(options: SuperviseOptions, context: Context): SupervisorSettings {
   refuseUnknown(options, Object.keys(KNOWN), 'options');
   const count = (name: keyof SuperviseOptions, fallback: number, most = LONGEST) =>
     integer(options[name] ?? fallback, `options.${name}`, 0, most);
   const manualReady =
     options.ready === undefined
-      ? options.exec === undefined && (options.readyTimeout !== undefined || surroundings.awaited)
+      ? options.exec === undefined && (options.readyTimeout !== undefined || context.awaited)
       : oneOf(options.ready, 'ready', ['started', 'manual']) === 'manual';
   if (options.exec !== undefined && manualReady) {
     throw outOfRange('options.ready', "'started' when options.exec is given", options.ready);
@@ -222,11 +222,11 @@ export function plan(options: SuperviseOptions, surroundings: Surroundings): Pla
     automaticPing: watchdog.automatic,
     keepPrevious: flag(options.keepPrevious ?? true, 'options.keepPrevious'),
     rollbackOnFailure: flag(options.rollbackOnFailure ?? true, 'options.rollbackOnFailure'),
-    watch: pathsOf(options.watch ?? [], surroundings),
-    control: controlOf(options.control, surroundings),
-    log: logOf(options.log ?? 'stderr', surroundings),
-    cgroup: groupOf(options.cgroup ?? 'auto', surroundings),
-    exec: options.exec && command(options.exec, surroundings),
+    watch: pathsOf(options.watch ?? [], context),
+    control: controlOf(options.control, context),
+    log: logOf(options.log ?? 'stderr', context),
+    cgroup: groupOf(options.cgroup ?? 'auto', context),
+    exec: options.exec && command(options.exec, context),
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
     recordLocks: recordLockPolicy(options.recordLocks),
   };
@@ -240,7 +240,7 @@ function oneOf<T extends string>(value: T | undefined, name: string, words: read
   throw outOfRange(`options.${name}`, `one of ${all}`, value);
 }
 
-function pathsOf(value: string | readonly string[], { cwd }: Surroundings): readonly string[] {
+function pathsOf(value: string | readonly string[], { cwd }: Context): readonly string[] {
   const paths: readonly string[] = typeof value === 'string' ? [value] : value;
   if (!Array.isArray(paths))
     throw invalidType('options.watch', 'a path or an Array of paths', value);
@@ -294,7 +294,10 @@ function watchdogOf(value: NonNullable<SuperviseOptions['watchdog']>): {
 /** What fits into the address of a unix socket. */
 const LONGEST_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
 
-function controlOf(value: string | undefined, { cwd, control }: Surroundings): Plan['control'] {
+function controlOf(
+  value: string | undefined,
+  { cwd, control }: Context,
+): SupervisorSettings['control'] {
   if (value === undefined) return control === '' ? undefined : { path: control, offered: true };
   const path = resolve(cwd, text(value, 'options.control'));
   if (value === '' || Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
@@ -303,21 +306,21 @@ function controlOf(value: string | undefined, { cwd, control }: Surroundings): P
   return { path, offered: false };
 }
 
-function logOf(value: string, { cwd }: Surroundings): Plan['log'] {
+function logOf(value: string, { cwd }: Context): SupervisorSettings['log'] {
   if (text(value, 'options.log') === '') throw outOfRange('options.log', 'a path', "''");
   if (value === 'stderr' || value === 'none') return { kind: value };
   return { kind: 'file', path: resolve(cwd, value) };
 }
 
-function groupOf(value: string, { cwd }: Surroundings): string {
+function groupOf(value: string, { cwd }: Context): string {
   if (text(value, 'options.cgroup') === '') throw outOfRange('options.cgroup', 'a path', "''");
   return value === 'auto' || value === 'none' ? value : resolve(cwd, value);
 }
 
-function command(words: readonly string[], surroundings: Surroundings): readonly string[] {
+function command(words: readonly string[], context: Context): readonly string[] {
   if (!Array.isArray(words) || words.length === 0) {
     throw invalidType('options.exec', 'an Array of a program and its arguments', words);
   }
   const [program, ...args] = words.map((word, index) => text(word, `options.exec[${index}]`));
-  return [findExecutable(program!, surroundings.cwd, surroundings.path), ...args];
+  return [findExecutable(program!, context.cwd, context.path), ...args];
 }

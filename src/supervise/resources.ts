@@ -4,7 +4,7 @@ import { delegatedGroup, Groups } from './cgroup.js';
 import { ControlSocket } from './control.js';
 import { keepYoungGenerationSmall, letYoungGenerationGrow } from './heap.js';
 import { Journal } from './journal.js';
-import type { Plan } from './options.js';
+import type { SupervisorSettings } from './options.js';
 import { SelfPipe } from './self-pipe.js';
 
 const SIGNALS = [
@@ -24,11 +24,11 @@ export class Resources implements Disposable {
   readonly signals: SelfPipe;
 
   /** @throws what opening the log, the control socket and the group does, with nothing changed */
-  constructor(plan: Plan) {
-    this.journal = new Journal(plan.log);
+  constructor(settings: SupervisorSettings) {
+    this.journal = new Journal(settings.log);
     try {
-      this.control = openControl(plan, this.journal);
-      this.groups = openGroups(plan, this.journal);
+      this.control = openControl(settings, this.journal);
+      this.groups = openGroups(settings, this.journal);
       this.signals = new SelfPipe(SIGNALS);
     } catch (error) {
       this.groups?.[Symbol.dispose]();
@@ -58,7 +58,7 @@ export class Resources implements Disposable {
 }
 
 /** One that was offered and cannot be had, as when another supervisor has it, need not be. */
-function openControl({ control }: Plan, journal: Journal): ControlSocket | undefined {
+function openControl({ control }: SupervisorSettings, journal: Journal): ControlSocket | undefined {
   if (control === undefined) return undefined;
   try {
     return new ControlSocket(control.path);
@@ -69,7 +69,7 @@ function openControl({ control }: Plan, journal: Journal): ControlSocket | undef
   }
 }
 
-function openGroups({ cgroup }: Plan, journal: Journal): Groups | undefined {
+function openGroups({ cgroup }: SupervisorSettings, journal: Journal): Groups | undefined {
   if (cgroup === 'none') return undefined;
   if (cgroup !== 'auto') return new Groups(cgroup);
   const own = delegatedGroup();

@@ -32,7 +32,7 @@ export function levelOf(decision: Decision): Level {
 export function describeExit(exit: Exit): string {
   const { cause, error } = exit;
   const told = cause === 'itself' ? '' : ` (${cause})`;
-  // Of an error with its stack, what it is.
+  // The first line of an error with its stack says what it is.
   const why = error === undefined ? '' : `: ${error.split('\n', 1)[0]}`;
   return `${describeOutcome(exit)}${told}${why}`;
 }

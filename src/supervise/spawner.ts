@@ -13,7 +13,7 @@ import type { WorkerGroup } from './cgroup.js';
 import type { WorkerIdentity } from './worker.js';
 import type { WorkerPipeWriter } from './worker-pipe.js';
 
-/** A child that has come to be. */
+/** A child that was started. */
 export interface Spawned {
   pid: number;
   /** Why it could not become the image: it ends with code 127. */
@@ -31,7 +31,7 @@ export class Spawner {
     this.#program = 'path' in image ? [] : image;
   }
 
-  /** Whether its processes come to supervise(), and say so. */
+  /** Whether its processes reach supervise(), and say so. */
   get arrives(): boolean {
     return this.#image !== undefined;
   }
@@ -80,10 +80,10 @@ export class Spawner {
           argv,
           cwd,
           variable: VARIABLE,
-          stage: handoff.text,
+          handoff: handoff.text,
           kept: [...inherited.map(({ fd }) => fd), ...handoff.descriptors],
-          silent: [0, 1],
-          nothing: nullFd,
+          nullFds: [0, 1],
+          nullFd,
           closed: [],
         },
         pipe,
@@ -95,8 +95,8 @@ export class Spawner {
   }
 
   /**
-   * The event loop turns no more: what it has open is for the workers to open, once there is one. Not
-   * what they have inherited: the next one is to inherit it as well.
+   * The supervisor's event loop no longer turns. Once there is a worker, workers may open what the loop
+   * has open, so it is closed here; except what workers inherit: the next one is to inherit it, too.
    */
   #release(): void {
     if (!this.#releasing) return;
@@ -120,10 +120,10 @@ function programRequest(argv: readonly string[]): ImageRequest {
     argv: [...argv],
     cwd: '',
     variable: VARIABLE,
-    stage: '',
+    handoff: '',
     kept,
-    silent: [],
-    nothing: -1,
+    nullFds: [],
+    nullFd: -1,
     closed: [],
   };
 }

@@ -18,9 +18,9 @@ export interface StartedProcess {
   pid: number;
   pipe: WorkerPipeReader;
   group: WorkerGroup | undefined;
-  /** Whether it still has to come to supervise(), and says so then. */
+  /** Whether it still has to reach supervise(), and says so then. */
   arriving: boolean;
-  /** Why it could not become what it should: it ends. */
+  /** Why it could not execute its program: it ends with code 127. */
   error: Error | undefined;
 }
 

@@ -1,4 +1,4 @@
-// Who hears how the supervisor fares: the launcher of a daemon, the supervisor of a supervisor, or
+// Whom a supervisor reports to: the launcher of its daemon, the supervisor of which it is a worker, or
 // nobody.
 
 import type { Daemon } from '../detach/daemon.js';
@@ -8,7 +8,7 @@ import type { Worker } from './worker.js';
 
 /** Whom a supervisor reports to. */
 export interface Superior {
-  /** Whether somebody waits for the word. */
+  /** Whether somebody waits to hear that all workers are ready. */
   readonly awaited: boolean;
   /** Whether this process has a supervisor itself. */
   readonly isWorker: boolean;
@@ -31,7 +31,7 @@ export interface Superior {
   takeOrders?(now: number): Event[];
   /** The log files were moved away. */
   reopenLogs(): void;
-  /** In a worker: what was the supervisor's to say is the worker's supervisor's business now. */
+  /** In a worker: leaves the reports to its supervisor. */
   handOver(worker: Worker): void;
 }
 

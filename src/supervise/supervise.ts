@@ -20,7 +20,7 @@ import {
 import { refuseRecordLocks } from '../posix/lock.js';
 import { trace } from '../posix/trace.js';
 import { KeeperSuperior } from './keeper.js';
-import { type Plan, plan as planFor, type SuperviseOptions } from './options.js';
+import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
 import { Spawner } from './spawner.js';
 import { findSuperior, type Superior } from './superior.js';
 import { type ImageSource, Supervisor } from './supervisor.js';
@@ -47,27 +47,28 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 
 function start(options: SuperviseOptions): Worker {
   const reportsTo = findSuperior(current);
-  const plan = check(options, reportsTo);
-  const spawner = chooseSpawner(plan);
-  const supervisor = new Supervisor(plan, reportsTo, spawner, imagesFor(plan));
+  const settings = check(options, reportsTo);
+  const spawner = chooseSpawner(settings);
+  const supervisor = new Supervisor(settings, reportsTo, spawner, imagesFor(settings));
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];
   const { identity, pipe } = supervisor.run();
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, plan, reportsTo);
+  return makeWorker(identity, pipe, settings, reportsTo);
 }
 
 /** @throws EBUSY: what a supervisor cannot have, it does not begin with */
-function chooseSpawner(plan: Plan): Spawner | undefined {
+function chooseSpawner(settings: SupervisorSettings): Spawner | undefined {
   const children = childProcesses();
-  const spawner = spawnerFor(plan, children);
+  const spawner = spawnerFor(settings, children);
   // They would be the supervisor's, which runs nothing that could hear of them.
   refuseChildren(
     'supervise',
     spawner === undefined ? children : children.filter(({ worker }) => !worker),
   );
   // It keeps the locks, and runs nothing that would use what they protect.
-  if (plan.recordLocks === 'refuse' && plan.exec === undefined) refuseRecordLocks('supervise');
+  if (settings.recordLocks === 'refuse' && settings.exec === undefined)
+    refuseRecordLocks('supervise');
   return spawner;
 }
 
@@ -75,18 +76,23 @@ function chooseSpawner(plan: Plan): Spawner | undefined {
 function startInNewImage(options: SuperviseOptions, awaited: boolean, handoff: Handoff): Worker {
   const keeper = new KeeperSuperior(handoff.orders!, handoff.readyFd, awaited);
   // The keeper has the control socket.
-  const plan: Plan = { ...check(options, keeper), control: undefined };
-  const spawner = chooseSpawner(plan);
-  const supervisor = new Supervisor(plan, keeper, spawner, keeper);
+  const settings: SupervisorSettings = { ...check(options, keeper), control: undefined };
+  const spawner = chooseSpawner(settings);
+  const supervisor = new Supervisor(settings, keeper, spawner, keeper);
   takeStreams(handoff);
   keeper.say({ word: 'arrived' });
   const { identity, pipe } = supervisor.run();
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, plan, keeper);
+  return makeWorker(identity, pipe, settings, keeper);
 }
 
 /** How to come by the next image; found out now, while the names lead to this one. */
-function imagesFor({ limits, keepPrevious, rollbackOnFailure, watch }: Plan): ImageSource {
+function imagesFor({
+  limits,
+  keepPrevious,
+  rollbackOnFailure,
+  watch,
+}: SupervisorSettings): ImageSource {
   let image: () => Image;
   try {
     image = imageByName('supervise');
@@ -101,8 +107,9 @@ function imagesFor({ limits, keepPrevious, rollbackOnFailure, watch }: Plan): Im
 }
 
 /**
- * The exec engine's worker: its program has run from the start to the call that made it; or to one
- * before that, whose worker is the supervisor of this one, or of those above.
+ * A worker of the exec engine: its program has run from the start to this call. Without a handoff the
+ * call is not the one that made this image, but an earlier one: its worker supervises this one, or a
+ * supervisor of this one.
  */
 function resumeInNewImage(
   options: SuperviseOptions,
@@ -110,10 +117,10 @@ function resumeInNewImage(
   handoff: Handoff | undefined,
 ): Worker {
   const reportsTo = findSuperior(current);
-  const plan = check(options, reportsTo);
+  const settings = check(options, reportsTo);
   const pipe = new WorkerPipeWriter(handoff?.readyFd);
   if (handoff !== undefined) takeStreams(handoff);
-  const worker = makeWorker(identity, pipe, plan, reportsTo);
+  const worker = makeWorker(identity, pipe, settings, reportsTo);
   if (handoff === undefined) worker[Symbol.dispose]();
   else pipe.arrived();
   return worker;
@@ -127,8 +134,8 @@ function takeStreams({ stdio }: Handoff): void {
   ).apply();
 }
 
-function check(options: SuperviseOptions, { awaited }: Superior): Plan {
-  return planFor(options, {
+function check(options: SuperviseOptions, { awaited }: Superior): SupervisorSettings {
+  return checkOptions(options, {
     cwd: startDirectory(),
     path: process.env.PATH ?? '',
     control: process.env[CONTROL_VARIABLE] ?? '',
@@ -140,11 +147,11 @@ function check(options: SuperviseOptions, { awaited }: Superior): Plan {
 function makeWorker(
   identity: WorkerIdentity,
   pipe: WorkerPipeWriter,
-  plan: Plan,
+  settings: SupervisorSettings,
   reportsTo: Superior,
 ): Worker {
-  const pingEvery = plan.automaticPing ? plan.limits.watchdog / 3 : 0;
-  const worker = new Worker(identity, pipe, { stopSignal: plan.limits.stopSignal, pingEvery });
+  const pingEvery = settings.automaticPing ? settings.limits.watchdog / 3 : 0;
+  const worker = new Worker(identity, pipe, { stopSignal: settings.limits.stopSignal, pingEvery });
   trace?.('worker', `is worker ${identity.id}, generation ${identity.generation}`);
   reportsTo.handOver(worker);
   thisProcess.isWorker = true;
@@ -153,7 +160,10 @@ function makeWorker(
 }
 
 /** @returns undefined: workers are forks */
-function spawnerFor({ engine, exec }: Plan, children: readonly Child[]): Spawner | undefined {
+function spawnerFor(
+  { engine, exec }: SupervisorSettings,
+  children: readonly Child[],
+): Spawner | undefined {
   // Copies of a Worker would all speak to the one child that it has, such as a loader's compiler.
   const isImage = engine === 'exec' || (engine === 'auto' && children.some(({ worker }) => worker));
   if (!isImage) {

@@ -6,7 +6,7 @@ import type { Image } from '../image/image.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
 import { errorText } from '../posix/errors.js';
-import { pause } from '../posix/pause.js';
+import { waitUntil } from '../posix/pause.js';
 import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
 import type { Request, Requester, RequestSource } from './control.js';
@@ -14,7 +14,7 @@ import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
 import { type ImageRules, Images } from './images.js';
 import { MemoryWatch } from './memory.js';
-import type { Plan } from './options.js';
+import type { SupervisorSettings } from './options.js';
 import { decide, initial, nextDeadline } from './policy/policy.js';
 import type { Action, Decision, Event, State } from './policy/state.js';
 import { Resources } from './resources.js';
@@ -65,7 +65,7 @@ export class Supervisor {
    * @throws what opening the log, the control socket and the group does, with nothing changed
    */
   constructor(
-    plan: Plan,
+    settings: SupervisorSettings,
     reportsTo: Superior,
     spawner: Spawner | undefined,
     images: ImageSource | RequestSource,
@@ -73,15 +73,15 @@ export class Supervisor {
     const since = performance.now();
     this.#reportsTo = reportsTo;
     this.#isTrial = reportsTo.isTrial === true;
-    this.#resources = new Resources(plan);
+    this.#resources = new Resources(settings);
     const { control, groups, journal } = this.#resources;
-    this.#starter = new Starter(spawner, groups, plan.exec);
-    this.#memory = new MemoryWatch(plan.limits.memoryLimit, since);
+    this.#starter = new Starter(spawner, groups, settings.exec);
+    this.#memory = new MemoryWatch(settings.limits.memoryLimit, since);
     this.#workers = new Workers(
       () => this.#memory.ranOut(),
       (pid) => this.#reload(`worker with pid ${pid}`),
     );
-    this.#state = initial({ ...plan.limits, arrives: spawner?.arrives === true });
+    this.#state = initial({ ...settings.limits, arrives: spawner?.arrives === true });
     const status = (now: number) => ({
       ...statusOf(this.#state, now, since, this.#workers.reports),
       ...this.#images?.status,
@@ -93,7 +93,7 @@ export class Supervisor {
     this.#requests =
       this.#source && new ControlRequests(this.#source, { status, journal, images: handle });
     this.#nextPing = reportsTo.pingEvery > 0 ? since : Number.POSITIVE_INFINITY;
-    this.#queue.push({ type: 'start', now: since, workers: plan.workers });
+    this.#queue.push({ type: 'start', now: since, workers: settings.workers });
   }
 
   #keepImages(source: ImageSource): Images {
@@ -377,8 +377,7 @@ export class Supervisor {
   }
 
   #exit(code: number): never {
-    const deadline = performance.now() + CLEARING;
-    while (this.#workers.clear() && performance.now() < deadline) pause(2);
+    waitUntil(() => !this.#workers.clear(), CLEARING, 2);
     this.#resources.groups?.[Symbol.dispose]();
     if (!this.#reportsTo.isWorker) for (const listener of openListeners()) listener.close();
     this.#reportEnd(code);

@@ -5,7 +5,7 @@ import { pipe, setNonBlocking } from '../posix/descriptor.js';
 
 /** What a worker says. */
 export type Message =
-  /** An image of the exec engine has come to supervise(). */
+  /** An image of the exec engine has reached supervise(). */
   | { type: 'arrived' }
   | { type: 'ready' }
   | { type: 'ping' }
@@ -26,7 +26,7 @@ const letters = {
 /** Longest text that a worker may send; what is above is cut. */
 const LONGEST_TEXT = 16_384;
 
-/** One for all: a supervisor that processes for years must not make garbage with every word it hears. */
+/** One for all: a supervisor that lives for years must not make garbage with each message it reads. */
 const buffer = Buffer.alloc(65_536);
 
 /** The two ends. Neither waits for the other: a supervisor or a worker that hangs does not spread. */
@@ -87,7 +87,7 @@ export class WorkerPipeWriter implements Disposable {
   /** What did not fit into the pipe. Of each kind only the last counts. */
   readonly #waiting = new Map<Message['type'], string>();
 
-  /** @param fd none for a worker whose word is not asked for any more */
+  /** @param fd none for a worker that nobody listens to any more */
   constructor(fd?: number) {
     this.#fd = fd;
   }

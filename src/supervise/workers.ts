@@ -13,7 +13,7 @@ export class Workers {
   readonly reports = new WorkerReports();
   readonly #families = new Families();
   readonly #pipes = new Map<number, WorkerPipeReader>();
-  /** Images that have not come to supervise() yet, and the program's own signals that came for them. */
+  /** Images that have not reached supervise() yet, and the signals to pass on to them then. */
   readonly #arriving = new Map<number, Set<NodeJS.Signals>>();
   readonly #memoryRanOut: () => boolean;
   readonly #onReload: (pid: number) => void;
@@ -94,7 +94,7 @@ export class Workers {
 
   /** Asks a worker to end. */
   signal(pid: number, signal: NodeJS.Signals): void {
-    // What it has started would be nobody's once it has ended.
+    // Once it has ended nobody can tell what it had started.
     this.#families.note(pid);
     killQuietly(pid, signal);
     // One that is stopped takes no other signal.
@@ -106,7 +106,7 @@ export class Workers {
     this.#families.kill(pid);
   }
 
-  /** Passes a signal on whose meaning is the program's. */
+  /** Passes on a signal that is the program's to handle. */
   passOn(pid: number, signal: NodeJS.Signals): void {
     // It has none of the program's handlers yet, and would end, or start a debugger.
     const kept = this.#arriving.get(pid);

@@ -61,7 +61,7 @@ export function unforked(
   }
 }
 
-/** The program has come to supervise(). */
+/** The program has reached supervise(). */
 export function arrived(t: Transition, slot: Slot, process: WorkerProcess): void {
   process.since = t.now;
   if (!t.state.limits.manualReady) t.happen(slot, process, { type: 'ready' });

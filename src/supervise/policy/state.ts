@@ -21,7 +21,7 @@ export interface Limits {
   failureWindow: number;
   minUptime: number;
   backoff: { initial: number; factor: number; max: number; jitter: number };
-  /** Whether a process still has to run the program up to supervise(). Its uptime counts from there. */
+  /** Whether a process has to run the program up to supervise() first. Its uptime counts from there. */
   arrives: boolean;
   /** Whether a worker says itself that it is ready. */
   manualReady: boolean;
@@ -167,7 +167,7 @@ export type Decision =
   | { event: 'stopped'; code: number }
   /** There is no control socket where one was offered. */
   | { event: 'no-control'; error: string }
-  /** Its group was delegated to it, and cannot be divided all the same. */
+  /** The supervisor's group was delegated to it, and yet cannot be divided. */
   | { event: 'no-cgroup'; error: string }
   | { event: 'no-manager'; error: string }
   /** Images of the program, by number: the first one is 1. */

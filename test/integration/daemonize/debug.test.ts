@@ -61,6 +61,6 @@ test('without it nothing is written, and an unusable path is told and does no ha
   const path = join(temporaryFolder(), 'missing', 'trace');
   const { code, stderr } = await run('daemonize();', { env: { DOUBLEFORK_DEBUG: path } });
   expect(code).toBe(0);
-  expect(stderr).toContain('DOUBLEFORK_DEBUG is of no use any more: Error: cannot open');
+  expect(stderr).toContain(`DOUBLEFORK_DEBUG is of no use any more: Error: cannot open ${path}`);
   expect(existsSync(path)).toBe(false);
 });
