@@ -14,3 +14,4 @@ export const hostname = () => load().hostname();
 export const release = () => load().release();
 export const tmpdir = () => load().tmpdir();
 export const uptime = () => load().uptime();
+export const userInfo = () => load().userInfo();

@@ -83,7 +83,7 @@ const EXIT_STATUS = [
 const FILES = [
   [
     '/run/doublefork',
-    'Pidfiles of root; else $XDG_RUNTIME_DIR/doublefork. $RUNTIME_DIRECTORY goes first.',
+    'Pidfiles of root; else ~/.local/state/doublefork. $RUNTIME_DIRECTORY goes first.',
   ],
   ['/run/doublefork/NAME.d/control', 'The control socket of a daemon that is a supervisor.'],
   [

@@ -34,7 +34,8 @@ export async function reload(names: string[], options: TellOptions): Promise<voi
       process.exitCode = EXIT.failed;
     }
   }
-  if (options.json) printJson(done);
+  // Where nothing was done there is only the error.
+  if (options.json && (done.length > 0 || process.exitCode === undefined)) printJson(done);
 }
 
 /** @returns undefined if it is no supervisor, or is to be told in another way */

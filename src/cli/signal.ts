@@ -38,7 +38,8 @@ async function tell(signal: string, names: string[], options: TellOptions): Prom
       process.exitCode = EXIT.failed;
     }
   }
-  if (options.json) printJson(done);
+  // Where nothing was done there is only the error.
+  if (options.json && (done.length > 0 || process.exitCode === undefined)) printJson(done);
 }
 
 /** @throws as signalDaemon() does */

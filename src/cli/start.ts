@@ -4,16 +4,21 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { spawnSync } from '../builtin/child_process.js';
 import { readSync } from '../builtin/fs.js';
 import { constants } from '../builtin/os.js';
+import { isAbsolute } from '../builtin/path.js';
 import { checkApp, checkGiven } from '../config/app.js';
-import { type Config, readConfig } from '../config/file.js';
+import type { Config } from '../config/file.js';
 import { KEYS, type Key, optionOf } from '../config/keys.js';
 import { startOrder } from '../config/order.js';
 import { ConfigError } from '../config/value.js';
 import type { App } from '../control/app.js';
+import type { Origin } from '../control/prepare.js';
 import { checkName, noteEnd, readRecord } from '../control/record.js';
 import { runInForeground, startApp } from '../control/start.js';
 import { stopDaemon } from '../control/stop.js';
 import { daemonStatus } from '../control/target.js';
+import type { Turn } from '../control/turn.js';
+import { workingDirectory } from '../control/working-directory.js';
+import { isReplaying } from '../image/replay.js';
 import { close, dup2, pipe, setNonBlocking } from '../posix/descriptor.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
@@ -21,7 +26,9 @@ import { kill, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
 import { EXIT } from './exit.js';
 import { complain, write } from './output.js';
+import { asBefore } from './restart-as.js';
 import { firstEnd, superviseFor } from './supervised.js';
+import { configHere, takeTurn } from './targets.js';
 
 /** What the command line says of the app; the same keys as in a config file. */
 type Given = Partial<Record<keyof App, unknown>>;
@@ -82,7 +89,7 @@ function collect(text: string, before: Record<string, string> = {}): Record<stri
 async function start(words: string[], options: Options, command: Command): Promise<void> {
   const { config, all = false, json = false, foreground = false } = options;
   const given = givenBy(options);
-  const run = (app: App) => (foreground ? stay(app) : begin(app, json));
+  const run = (app: App, origin?: Origin) => (foreground ? stay(app) : begin(app, json, origin));
   const dashes = process.argv.indexOf('--');
   if (dashes >= 0) {
     const [program, ...args] = process.argv.slice(dashes + 1);
@@ -96,20 +103,22 @@ async function start(words: string[], options: Options, command: Command): Promi
     return await run(fromCommandLine({ ...given, program, args }, command));
   }
   const { namespace } = options;
-  const read = await readConfig(process.cwd(), config);
-  const apps = configured(
-    words,
-    read,
-    all || (words.length === 0 && namespace !== undefined),
-  ).filter((app) => words.length > 0 || namespace === undefined || app.namespace === namespace);
+  const read = await configHere(config);
+  const chosen = (
+    await choose(words, read, all || (words.length === 0 && namespace !== undefined))
+  ).filter(({ app }) => words.length > 0 || namespace === undefined || app.namespace === namespace);
+  const apps = chosen.map(({ app }) => app);
   const order = startOrder(apps, read?.apps ?? []);
   // The config file was checked; an app that was started before may be of another one.
   const sorted = Array.isArray(order) ? order : apps;
   const todo = sorted.filter((app) => apps.includes(app) || !isRunning(app));
-  if (todo.length === 1) return await run({ ...todo[0]!, ...checkOptions(given, command) });
   if (todo.length === 0) throw new Error(`no app is in the namespace ${namespace}`);
-  if (foreground) throw new Error('one program at a time can be in the foreground; name one');
-  startEach(todo, words);
+  if (todo.length > 1) {
+    if (foreground) throw new Error('one program at a time can be in the foreground; name one');
+    return startEach(todo, words);
+  }
+  const { app, origin } = chosen[0]!;
+  await run({ ...app, ...checkOptions(given, command) }, origin);
 }
 
 const isRunning = ({ name }: App): boolean => daemonStatus({ name }).status === 'running';
@@ -137,23 +146,36 @@ function startEach(apps: readonly App[], words: readonly string[]): void {
 /** `start server.js` can only be meant so: a slash and these endings make no good name. */
 const isProgram = (word: string): boolean => /\/|\.[cm]?[jt]s$/.test(word);
 
+interface Chosen {
+  app: App;
+  origin: Origin;
+}
+
 /** The apps that are meant: of the config file, or as they were started before. @throws if that is not clear */
-function configured(words: string[], config: Config | undefined, all: boolean): App[] {
-  if (words.length > 0 && !all) return words.map((word) => named(word, config));
+async function choose(
+  words: string[],
+  config: Config | undefined,
+  all: boolean,
+): Promise<Chosen[]> {
+  if (words.length > 0 && !all) return await Promise.all(words.map((word) => named(word, config)));
   if (config === undefined) {
     throw new Error(
       'there is no config file here; to start a program: doublefork start -- program args...',
     );
   }
   if (config.apps.length === 0) throw new Error(`${config.file} has no apps`);
-  if (all || config.apps.length === 1) return config.apps;
+  if (all || config.apps.length === 1) {
+    return config.apps.map((app) => ({ app, origin: { config: config.file } }));
+  }
   const names = config.apps.map(({ name }) => name).join(', ');
   throw new Error(`which one of ${names}? Name it, or start them by --all`);
 }
 
-function named(name: string, config: Config | undefined): App {
-  const app = config?.apps.find((each) => each.name === name) ?? readRecord(checkName(name))?.app;
-  if (app !== undefined) return app;
+async function named(name: string, config: Config | undefined): Promise<Chosen> {
+  const app = config?.apps.find((each) => each.name === name);
+  if (app !== undefined) return { app, origin: { config: config!.file } };
+  const record = readRecord(checkName(name));
+  if (record !== undefined) return await asBefore(name, record, {});
   const names = config?.apps.map((each) => each.name).join(', ');
   const where =
     config === undefined
@@ -165,8 +187,13 @@ function named(name: string, config: Config | undefined): App {
 }
 
 function fromCommandLine(given: Given, command: Command): App {
+  // Where that was removed, relative paths begin at --cwd.
+  const base = workingDirectory() ?? given.cwd;
+  if (typeof base !== 'string' || !isAbsolute(base)) {
+    throw new Error('the working directory was removed; say by --cwd where the program is to run');
+  }
   try {
-    return checkApp(given, process.cwd());
+    return checkApp(given, base);
   } catch (error) {
     throw asOption(error, command);
   }
@@ -174,7 +201,8 @@ function fromCommandLine(given: Given, command: Command): App {
 
 function checkOptions(given: Given, command: Command): Partial<App> {
   try {
-    return checkGiven(given, process.cwd());
+    // Where that was removed, only absolute paths mean something.
+    return checkGiven(given, workingDirectory() ?? '');
   } catch (error) {
     throw asOption(error, command);
   }
@@ -196,14 +224,17 @@ const SILENT_MS = 2000;
  * is a fork another process is that, while this one shows how time goes by, and notes how a start has
  * failed. Comes back there, and never in the launcher.
  */
-export async function begin(app: App, json: boolean): Promise<void> {
+export async function begin(app: App, json: boolean, origin?: Origin, given?: Turn): Promise<void> {
   const { name } = app;
+  // Under the exec engine the program, this one, runs twice.
+  const turn = given ?? (isReplaying() ? undefined : takeTurn(name));
   const say = (pid: number) =>
     json ? `${JSON.stringify({ name, pid })}\n` : `${name} runs with pid ${pid}\n`;
   const wait = waitOf(app);
   if (!forkSupport().supported) {
     if (wait !== undefined && !json) process.stderr.write(`${wait.join(', ')}\n`);
-    return await startApp(app, say, { supervise: await superviseFor(app, false) });
+    const supervise = await superviseFor(app, false);
+    return await startApp(app, say, origin, { supervise, turn });
   }
   const supervise = await superviseFor(app, false);
   const since = Date.now();
@@ -214,7 +245,7 @@ export async function begin(app: App, json: boolean): Promise<void> {
     dup2(into, STDERR);
     close(into);
     close(out);
-    return await startApp(app, say, { starter, supervise });
+    return await startApp(app, say, origin, { starter, supervise, turn });
   }
   close(into);
   await waitFor(launcher, json ? undefined : wait);

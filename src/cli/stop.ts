@@ -1,12 +1,19 @@
 // doublefork stop [names...]
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { readRecord } from '../control/record.js';
 import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';
 import { type Stopped, stopDaemon } from '../control/stop.js';
 import { EXIT } from './exit.js';
 import { clean, complain, print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { declareManyTargets, known, type Subject, type TargetOptions } from './targets.js';
+import {
+  declareManyTargets,
+  known,
+  type Subject,
+  type TargetOptions,
+  takeTurn,
+} from './targets.js';
 
 export interface StopCommandOptions extends TargetOptions {
   schedule?: string;
@@ -38,6 +45,7 @@ export function schedule(text: string): string {
 async function stop(names: string[], options: StopCommandOptions): Promise<void> {
   const wanted = await known(names, options);
   if (wanted.length === 0 && !options.json) print('no daemon was started here');
+  using _ = takeTurns(wanted);
   // All at once: the time to wait is that of the slowest, not the sum.
   const outcomes = await stopWithProgress(wanted, options.schedule);
   const done: unknown[] = [];
@@ -50,7 +58,22 @@ async function stop(names: string[], options: StopCommandOptions): Promise<void>
     done.push({ name: subject.label, ...stopped, pid: stopped.pid ?? null });
     if (!options.json) print(sentence(subject, stopped));
   }
-  if (options.json) printJson(done);
+  // Where nothing was done there is only the error.
+  if (options.json && (done.length > 0 || process.exitCode === undefined)) printJson(done);
+}
+
+/** In order, so that two commands do not wait for each other. */
+function takeTurns(subjects: readonly Subject[]): Disposable {
+  // Of one that was never started there is nothing to lock.
+  const names = subjects.flatMap(({ target }) =>
+    'name' in target && readRecord(target.name) !== undefined ? target.name : [],
+  );
+  const turns = [...new Set(names)].sort().map(takeTurn);
+  return {
+    [Symbol.dispose]: () => {
+      for (const turn of turns) turn.release();
+    },
+  };
 }
 
 /** What has become of one of them. */

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { statSync } from '../builtin/fs.js';
 import { controlFor } from '../control/folders.js';
+import { readRecord } from '../control/record.js';
 import type { Target } from '../control/target.js';
 import { sentenceOf } from '../posix/errors.js';
 import type { ControlClient } from '../supervise/control-client.js';
@@ -46,7 +47,8 @@ export async function controls(names: string[], options: SupervisorOptions): Pro
 
 /** undefined: it is not known. */
 export function controlOf(target: Target): string | undefined {
-  return 'name' in target ? controlFor(target.name) : undefined;
+  if (!('name' in target)) return undefined;
+  return readRecord(target.name)?.control ?? controlFor(target.name);
 }
 
 /**

@@ -2,11 +2,14 @@
 
 import type { Command } from 'commander';
 import { existsSync } from '../builtin/fs.js';
-import { readConfig } from '../config/file.js';
+import { isAbsolute } from '../builtin/path.js';
+import { type Config, readConfig } from '../config/file.js';
 import type { App } from '../control/app.js';
 import { pidfileFor } from '../control/folders.js';
 import { checkName, readRecord, recordedNames } from '../control/record.js';
 import { pidfileOf, type Target } from '../control/target.js';
+import { Turn } from '../control/turn.js';
+import { workingDirectory } from '../control/working-directory.js';
 
 /** The options that every such command has. */
 export interface TargetOptions {
@@ -55,7 +58,7 @@ export async function subjects(names: string[], options: TargetOptions): Promise
   }
   if (options.all) return await Promise.all(all(names).map((name) => subject(name, options)));
   if (names.length > 0) return await Promise.all(names.map((name) => subject(name, options)));
-  const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];
+  const apps = (await configHere(options.config))?.apps ?? [];
   const known = [...new Set([...apps.map(({ name }) => name), ...recordedNames()])];
   if (known.length === 1) return [await subject(known[0]!, options)];
   if (known.length === 0) throw new Error('no daemon is known here; name one');
@@ -67,7 +70,7 @@ export async function subjectsOrAll(names: string[], options: TargetOptions): Pr
   if (names.length > 0 || options.all || options.namespace || options.pidfile !== undefined) {
     return await subjects(names, options);
   }
-  const apps = (await readConfig(process.cwd(), options.config))?.apps ?? [];
+  const apps = (await configHere(options.config))?.apps ?? [];
   const known = [...new Set([...apps.map(({ name }) => name), ...recordedNames()])];
   return await Promise.all(known.map((name) => subject(name, options)));
 }
@@ -77,12 +80,20 @@ function all(names: readonly string[]): string[] {
   return recordedNames();
 }
 
+/** The config file that is meant: the one that was given, or that of the working directory. */
+export async function configHere(file?: string): Promise<Config | undefined> {
+  const directory = workingDirectory();
+  if (directory !== undefined) return await readConfig(directory, file);
+  // It was removed, with all that was in it.
+  return file !== undefined && isAbsolute(file) ? await readConfig('/', file) : undefined;
+}
+
 async function subject(name: string, options: TargetOptions): Promise<Subject> {
   checkName(name);
   const record = readRecord(name);
   if (record !== undefined) return { label: name, target: { name }, app: record.app };
   // Not started yet, or its record is gone.
-  const config = await readConfig(process.cwd(), options.config);
+  const config = await configHere(options.config);
   const app = config?.apps.find((each) => each.name === name);
   if (app?.pidfile === undefined) return { label: name, target: { name }, app };
   return { label: name, target: { pidfile: pidfileFor(app) }, app };
@@ -98,6 +109,14 @@ export async function known(names: string[], options: TargetOptions): Promise<Su
   if (strangers.length === 0) return wanted;
   const { message } = unheardOf(...strangers);
   throw new Error(wanted.length > 1 ? `${message}. Nothing was done` : message);
+}
+
+/** For a command that starts or stops a daemon: one at a time, and it says for whom it waits. */
+export function takeTurn(name: string): Turn {
+  return Turn.take(name, (pid) => {
+    const who = pid === undefined ? '' : ` (pid ${pid})`;
+    process.stderr.write(`waiting for another command${who} that is about ${name}\n`);
+  });
 }
 
 /** The error for names that were never heard of. */

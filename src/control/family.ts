@@ -9,7 +9,7 @@ import {
   processEntry,
   readProc,
 } from '../posix/processes.js';
-import { CONTROL_VARIABLE, controlFor } from './folders.js';
+import { CONTROL_VARIABLE } from './folders.js';
 import { readRecord } from './record.js';
 import type { Target } from './target.js';
 
@@ -89,7 +89,7 @@ function sessionOf(name: string, daemon: number | undefined): (entry: ProcessEnt
   const record = readRecord(name);
   if (record?.session === undefined || !record.isOfThisBoot) return () => false;
   const isSure = daemon !== undefined && processEntry(daemon)?.session === record.session;
-  const mark = `${CONTROL_VARIABLE}=${controlFor(name)}`;
+  const mark = `${CONTROL_VARIABLE}=${record.control}`;
   return ({ pid, session }) =>
     session === record.session &&
     (isSure || (readProc(`/proc/${pid}/environ`)?.split('\0').includes(mark) ?? false));

@@ -1,7 +1,7 @@
 // Where the pidfiles and logs of named daemons are.
 
-import { chmodSync, chownSync, lstatSync, mkdirSync } from '../builtin/fs.js';
-import { constants as os, tmpdir } from '../builtin/os.js';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync } from '../builtin/fs.js';
+import { constants as os, tmpdir, userInfo } from '../builtin/os.js';
 import { dirname, join } from '../builtin/path.js';
 import { posixError } from '../posix/errors.js';
 import type { App } from './app.js';
@@ -10,33 +10,64 @@ import type { App } from './app.js';
 export interface Owner {
   uid: number;
   env: Readonly<Record<string, string | undefined>>;
+  /** As the system knows it, whatever HOME says; undefined: there is none. */
+  home: string | undefined;
 }
 
-const self = (): Owner => ({ uid: process.geteuid!(), env: process.env });
+const self = (): Owner => ({ uid: process.geteuid!(), env: process.env, home: ownHome() });
+
+function ownHome(): string | undefined {
+  try {
+    const { homedir } = userInfo();
+    return existsSync(homedir) ? homedir : undefined;
+  } catch {
+    return undefined; // A number that has no user, as containers have them.
+  }
+}
 
 /**
  * The folder of pidfiles and of what is known about their daemons: `$RUNTIME_DIRECTORY` of a service
- * manager, `/run/doublefork` for root, else `$XDG_RUNTIME_DIR/doublefork`, or where that is not set a
- * folder of the user's own in the one for temporary files.
+ * manager, `/run/doublefork` for root, else `~/.local/state/doublefork`. The same for every session of
+ * a user, of which cron's has few variables; and there after the last one has ended, unlike
+ * `$XDG_RUNTIME_DIR`. Where there is no home it is a folder of the user's own in the one for temporary
+ * files.
  */
-export function stateFolder({ uid, env }: Owner = self()): string {
+export function stateFolder({ uid, env, home }: Owner = self()): string {
   const given = env.RUNTIME_DIRECTORY?.split(':')[0];
   if (given) return given;
   if (uid === 0) return process.platform === 'linux' ? '/run/doublefork' : '/var/run/doublefork';
-  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'doublefork');
-  return join(tmpdir(), `doublefork-${uid}`);
+  const own = home ?? env.HOME;
+  return own ? join(own, '.local/state/doublefork') : join(tmpdir(), `doublefork-${uid}`);
+}
+
+/**
+ * Where else there may be something about daemons: it was {@link stateFolder} before, and they may still
+ * run. Only what is this user's alone, since it says what is to be started.
+ */
+export function formerFolders({ uid, env }: Owner = self()): string[] {
+  if (uid === 0 || env.RUNTIME_DIRECTORY) return [];
+  const folders = [
+    ...(env.XDG_RUNTIME_DIR ? [join(env.XDG_RUNTIME_DIR, 'doublefork')] : []),
+    join(tmpdir(), `doublefork-${uid}`),
+  ];
+  return folders.filter((folder) => {
+    const found = lstatSync(folder, { throwIfNoEntry: false });
+    return found?.isDirectory() === true && found.uid === uid && (found.mode & 0o022) === 0;
+  });
 }
 
 /**
  * The folder of logs: `$LOGS_DIRECTORY` of a service manager, `/var/log/doublefork` for root, else
  * `$XDG_STATE_HOME/doublefork`, by default `~/.local/state/doublefork`.
  */
-export function logFolder({ uid, env }: Owner = self()): string {
+export function logFolder(owner: Owner = self()): string {
+  const { uid, env, home } = owner;
   const given = env.LOGS_DIRECTORY?.split(':')[0];
   if (given) return given;
   if (uid === 0) return '/var/log/doublefork';
   if (env.XDG_STATE_HOME) return join(env.XDG_STATE_HOME, 'doublefork');
-  return env.HOME ? join(env.HOME, '.local/state/doublefork') : stateFolder({ uid, env });
+  const own = home ?? env.HOME;
+  return own ? join(own, '.local/state/doublefork') : stateFolder(owner);
 }
 
 /**
@@ -82,8 +113,8 @@ export function pidfileFor({ name, pidfile }: Pick<App, 'name' | 'pidfile'>): st
 export const CONTROL_VARIABLE = 'DOUBLEFORK_CONTROL';
 
 /** The control socket of a daemon that is a supervisor. */
-export function controlFor(name: string): string {
-  return join(stateFolder(), `${name}.d`, 'control');
+export function controlFor(name: string, folder = stateFolder()): string {
+  return join(folder, `${name}.d`, 'control');
 }
 
 /**

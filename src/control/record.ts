@@ -15,7 +15,7 @@ import { join } from '../builtin/path.js';
 import { isAlive, startTime } from '../pidfile/process.js';
 import { text, whileTrying } from '../posix/errors.js';
 import type { App } from './app.js';
-import { stateFolder } from './folders.js';
+import { controlFor, formerFolders, stateFolder } from './folders.js';
 
 /** What is written down. */
 export interface RecordFields {
@@ -35,6 +35,10 @@ export interface RecordFields {
   app: App;
   /** How it has ended, as far as somebody saw it: its start failed. */
   ended?: string;
+  /** The config file that has the app, as the user came to it; undefined: the command line had. */
+  config?: string | undefined;
+  /** To which the app adds its own. */
+  environment?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** A record, and whether it is still true. */
@@ -43,6 +47,8 @@ export interface DaemonRecord extends RecordFields {
   readonly isRunning: boolean;
   /** Whether the machine has not been started anew since: numbers of processes mean what they did. */
   readonly isOfThisBoot: boolean;
+  /** Its control socket, if it is a supervisor. */
+  readonly control: string;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
@@ -58,11 +64,26 @@ export function checkName(name: string): string {
   );
 }
 
-const pathOf = (name: string): string => join(stateFolder(), `${checkName(name)}.json`);
+const pathOf = (name: string, folder = stateFolder()): string =>
+  join(folder, `${checkName(name)}.json`);
 
 /** @returns undefined if nothing is known of that name. @throws EACCES; an error if it is damaged */
 export function readRecord(name: string): DaemonRecord | undefined {
-  const path = pathOf(name);
+  return (
+    readFrom(stateFolder(), name) ?? firstOf(formerFolders(), (folder) => readFrom(folder, name))
+  );
+}
+
+function firstOf<A, B>(list: readonly A[], find: (item: A) => B | undefined): B | undefined {
+  for (const item of list) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function readFrom(folder: string, name: string): DaemonRecord | undefined {
+  const path = pathOf(name, folder);
   let content: string;
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -77,7 +98,12 @@ export function readRecord(name: string): DaemonRecord | undefined {
   }
   const fields = parse(content, path);
   const isOfThisBoot = fields.boot === bootId();
-  return { ...fields, isOfThisBoot, isRunning: isOfThisBoot && isRunning(fields) };
+  return {
+    ...fields,
+    isOfThisBoot,
+    isRunning: isOfThisBoot && isRunning(fields),
+    control: controlFor(name, folder),
+  };
 }
 
 function parse(content: string, path: string): RecordFields {
@@ -94,10 +120,11 @@ function isRunning({ pid, startTime: started }: RecordFields): boolean {
 
 /** The names of which there is a record, in order. */
 export function recordedNames(): string[] {
-  const folder = stateFolder();
-  if (!existsSync(folder)) return [];
-  const names = readdirSync(folder).filter((file) => file.endsWith('.json'));
-  return names.map((file) => file.slice(0, -'.json'.length)).sort();
+  const files = [stateFolder(), ...formerFolders()].flatMap((folder) =>
+    existsSync(folder) ? readdirSync(folder) : [],
+  );
+  const names = files.filter((file) => file.endsWith('.json'));
+  return [...new Set(names.map((file) => file.slice(0, -'.json'.length)))].sort();
 }
 
 /** Notes who this process is; complete, or not at all. */
@@ -134,7 +161,9 @@ function write(record: RecordFields): void {
 }
 
 export function removeRecord(name: string): void {
-  rmSync(pathOf(name), { force: true });
+  for (const folder of [stateFolder(), ...formerFolders()]) {
+    rmSync(pathOf(name, folder), { force: true });
+  }
 }
 
 function bootId(): string | undefined {

@@ -1,28 +1,18 @@
 // Starts a program, any program, as a daemon under a name.
 
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-  writeSync,
-} from '../builtin/fs.js';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
-import { dirname } from '../builtin/path.js';
 import { START_VARIABLE } from '../detach/command.js';
 import type { Daemon } from '../detach/daemon.js';
 import { daemonize } from '../detach/daemonize.js';
-import { type Executable, execInto } from '../detach/exec-into.js';
-import type { Credentials } from '../detach/identity.js';
+import { execInto } from '../detach/exec-into.js';
 import type { LimitOption } from '../detach/limits.js';
 import type { DaemonizeOptions } from '../detach/options.js';
 import { FOREGROUND_VARIABLE } from '../detach/test-runner.js';
 import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
-import { posixError, sentenceOf, whileTrying } from '../posix/errors.js';
+import { posixError, sentenceOf } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, getsid, kill, waitpid } from '../posix/process.js';
@@ -30,28 +20,16 @@ import { readProc } from '../posix/processes.js';
 import { readable } from '../posix/watch.js';
 import type { App } from './app.js';
 import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
-import {
-  CONTROL_VARIABLE,
-  controlFor,
-  logFor,
-  makeControlFolder,
-  makeFolder,
-  pidfileFor,
-  stateFolder,
-} from './folders.js';
-import { assume, findIdentity, loginEnvironment } from './identity.js';
-import { findProgram } from './program.js';
+import { CONTROL_VARIABLE, makeControlFolder } from './folders.js';
+import { assume } from './identity.js';
+import { type Origin, prepare, programOf, type Start } from './prepare.js';
 import { readRecord, writeRecord } from './record.js';
+import type { Turn } from './turn.js';
 
-/** Everything that the daemon needs to become the program. */
-interface Start {
-  app: App;
-  pidfile: string;
-  log: string;
-  identity: Credentials;
-  executable: Executable;
-  env: Record<string, string | undefined>;
+/** What else there is to do once the program runs. */
+interface Running extends Start {
   say: (pid: number) => string;
+  turn: Turn | undefined;
 }
 
 /** Becomes the supervisor of a program: its path, and its arguments. */
@@ -63,27 +41,8 @@ export interface StartOptions {
   starter?: number | undefined;
   /** Have the daemon be a supervisor of the program. Default: it becomes the program. */
   supervise?: Supervise | undefined;
-}
-
-function environmentOf(app: App): Start['env'] {
-  const env: Start['env'] = {
-    ...process.env,
-    ...loginEnvironment(app.user),
-    [CONTROL_VARIABLE]: controlFor(app.name),
-    ...(app.envFile === undefined ? {} : readEnvironment(app.envFile)),
-    ...app.env,
-  };
-  // A service manager's, not the program's.
-  delete env.NOTIFY_SOCKET;
-  return env;
-}
-
-function readEnvironment(file: string): Record<string, string | undefined> {
-  try {
-    return process.getBuiltinModule('node:util').parseEnv(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw whileTrying(`cannot read the file of the environment ${file}`, error);
-  }
+  /** Released once the record says that it runs. */
+  turn?: Turn | undefined;
 }
 
 /**
@@ -91,40 +50,21 @@ function readEnvironment(file: string): Record<string, string | undefined> {
  * the program runs, or is ready; else with the code of the program, or 127 if there is none and 126
  * if it cannot be run; it has said why.
  * @param say what to print when the program runs
- * @throws with nothing started: ENOTSUP if it is to say that it is ready, and this system has no
- * fork engine; EEXIST, with its `pid`, if it is running already; ENOENT and EACCES
- * for the program; as daemonize() does
+ * @throws with nothing started: as {@link prepare} does; EEXIST, with its `pid`, if it is running
+ * already; as daemonize() does
  */
 export async function startApp(
   app: App,
   say: (pid: number) => string,
-  { starter = parentOfLauncher(), supervise }: StartOptions = {},
+  origin: Origin = {},
+  { starter = parentOfLauncher(), supervise, turn }: StartOptions = {},
 ): Promise<never> {
-  if (!statSync(app.cwd).isDirectory()) {
-    throw posixError(
-      -os.errno.ENOTDIR,
-      'chdir',
-      app.cwd,
-      `${app.cwd}, where it is to run, is no directory`,
-    );
-  }
-  refuseWithoutFork(app);
-  const env = environmentOf(app);
-  const start: Start = {
-    app,
-    pidfile: pidfileFor(app),
-    log: logFor(app),
-    identity: findIdentity(app.user, app.group),
-    executable: findProgram(app.program, app.args, app.cwd, env.PATH),
-    env,
-    say,
-  };
-  // The record is there even if the pidfile is elsewhere.
-  makeFolder(stateFolder());
-  if (app.log === undefined) makeFolder(dirname(start.log));
+  const start: Running = { ...prepare(app, origin), say, turn };
   refuseSecond(app.name);
   // The program's, which has it from `env`, not the command's.
   delete process.env[FOREGROUND_VARIABLE];
+  // A new image would not have it, and the launcher would keep it.
+  if (!forkSupport().supported) turn?.release();
   const daemon = detach(app.name, {
     detach: 'always',
     ready: 'manual',
@@ -162,7 +102,7 @@ const withPid = (env: Start['env']): Start['env'] => ({
 });
 
 /** The daemon stays, and has the program in its workers, which have its environment and identity. */
-function runSupervised(start: Start, supervise: Supervise): never {
+function runSupervised(start: Running, supervise: Supervise): never {
   note(start);
   return supervisedBy(start, supervise);
 }
@@ -183,11 +123,9 @@ function supervisedBy(
  * @throws as {@link startApp} does
  */
 export function runInForeground(app: App, supervise: Supervise): never {
-  const env = environmentOf(app);
+  const { env, identity, executable } = programOf(app, process.env);
   // Nobody knows it by that name.
   delete env[CONTROL_VARIABLE];
-  const identity = findIdentity(app.user, app.group);
-  const executable = findProgram(app.program, app.args, app.cwd, env.PATH);
   detach(app.name, {
     detach: 'never',
     ready: 'manual',
@@ -201,11 +139,9 @@ export function runInForeground(app: App, supervise: Supervise): never {
 }
 
 /** Nobody else needs the daemon: it becomes the program. */
-function runInPlace(
-  daemon: Daemon,
-  { executable, app, env, identity, say, ...start }: Start,
-): never {
-  note({ app, ...start });
+function runInPlace(daemon: Daemon, start: Running): never {
+  const { executable, app, env, identity, say } = start;
+  note(start);
   assume(identity);
   return daemon.exec(executable.path, executable.argv, {
     env: withPid(env),
@@ -218,7 +154,7 @@ function runInPlace(
  * The daemon forks the program, waits until that says that it is ready, or dies, and ends; the
  * program stays.
  */
-async function oversee(daemon: Daemon, start: Start): Promise<never> {
+async function oversee(daemon: Daemon, start: Running): Promise<never> {
   const { app, identity, pidfile, log, say } = start;
   const before = fstatSync(STDERR).size;
   const channel =
@@ -269,7 +205,7 @@ async function race(channel: Channel, pidfd: number): Promise<string> {
 }
 
 /** Its own errors go to the log, where the daemon finds them when it looks why this has ended. */
-function runForked(daemon: Daemon, start: Start, channel: Channel): never {
+function runForked(daemon: Daemon, start: Running, channel: Channel): never {
   const { executable, env, identity } = start;
   try {
     daemon.pidfile?.write();
@@ -285,8 +221,12 @@ function runForked(daemon: Daemon, start: Start, channel: Channel): never {
   }
 }
 
-function note({ app, pidfile, log }: Pick<Start, 'app' | 'pidfile' | 'log'>): void {
-  writeRecord({ name: app.name, session: getsid(), startedAt: Date.now(), pidfile, log, app });
+function note({ app, origin, pidfile, log, turn }: Running): void {
+  const { config, environment } = origin;
+  const { name } = app;
+  const session = getsid();
+  writeRecord({ name, session, startedAt: Date.now(), pidfile, log, app, config, environment });
+  turn?.release();
 }
 
 /** What was written to the log since, for a message; at most the last 4 kB. */
@@ -298,14 +238,6 @@ function written(log: string, since: number): string {
   closeSync(fd);
   const text = buffer.toString('utf8').trimEnd();
   return text === '' ? '' : `\nIt wrote to ${log}:\n${text}`;
-}
-
-/** Who waits for a word needs a process of its own, beside the program. */
-function refuseWithoutFork({ name, ready }: App): void {
-  const support = forkSupport();
-  if (ready === 'none' || support.supported) return;
-  const why = `${name} cannot be started with ready: '${ready}', which needs the fork engine: ${support.reason}`;
-  throw posixError(-os.errno.ENOTSUP, 'fork', undefined, why);
 }
 
 /** A program that closes what it inherits has let go of its pidfile; its record still tells. */

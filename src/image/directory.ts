@@ -3,6 +3,7 @@
 
 import { resolve } from '../builtin/path.js';
 import { shared } from '../posix/shared.js';
+import { workingDirectory } from './image.js';
 
 /** From where daemonize() has moved the process, and to where. */
 const move = shared<{ from: string; to: string | undefined }>('move', () => ({
@@ -18,9 +19,12 @@ export function moveTo(directory: string): void {
   move.to = process.cwd();
 }
 
-/** Where the program was started, unless it has changed its directory itself: then that. */
+/**
+ * Where the program was started, unless it has changed its directory itself: then that. Empty: it was
+ * removed, which matters to relative paths only.
+ */
 export function startDirectory(): string {
-  const here = process.cwd();
+  const here = workingDirectory() ?? '';
   return here === move.to ? move.from : here;
 }
 

@@ -83,7 +83,7 @@ describe('--ready notify', () => {
     const { code, stdout } = await place.startIt('--ready notify', program);
     const { pid } = await place.status('it');
     expect({ code, stdout }).toEqual({ code: 0, stdout: `it runs with pid ${pid}\n` });
-    expect(readdirSync(place.state).sort()).toEqual(['it.d', 'it.json', 'it.pid']);
+    expect(readdirSync(place.state).sort()).toEqual(['.it.lock', 'it.d', 'it.json', 'it.pid']);
     await place.run('stop', 'it');
   });
 

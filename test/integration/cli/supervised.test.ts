@@ -1,6 +1,6 @@
 // The command as a supervisor of any program, and config files that say so.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { testFork } from '../../support/engine.js';
@@ -249,4 +249,37 @@ describe('config files', () => {
       left: ['line 4: it is no "name: command"'],
     });
   });
+});
+
+describe('restart of what the command supervises', () => {
+  testFork(
+    'leaves it alone if its file of the environment is gone, and else keeps all',
+    async () => {
+      const place = new Place();
+      const file = join(place.folder, 'its.env');
+      writeFileSync(file, 'A=one\n');
+      const app = { program: 'sh', args: ['-c', 'echo $A; exec sleep 100'], envFile: 'its.env' };
+      config(place, { apps: { it: { ...app, restart: 'always', workers: 2 } } });
+      expect((await place.run('start', 'it')).code).toBe(0);
+      const { pid } = await place.status('it');
+
+      rmSync(file);
+      const refused = await place.run('restart', 'it');
+      expect(refused).toMatchObject({
+        stdout: '',
+        stderr: expect.stringContaining(`cannot read the file of the environment ${file}`),
+      });
+      expect(refused.code).not.toBe(0);
+      expect((await place.status('it')).pid).toBe(pid);
+
+      writeFileSync(file, 'A=two\n');
+      expect((await place.run('restart', 'it')).code).toBe(0);
+      const after = await place.status('it');
+      expect(after.pid).not.toBe(pid);
+      expect(after.supervisor.workers).toMatchObject([{ state: 'ready' }, { state: 'ready' }]);
+      const lines = (await place.run('logs', 'it', '-n', '1000')).stdout.split('\n');
+      expect(lines.filter((line) => line === 'two')).toHaveLength(2);
+      expect((await place.run('stop', 'it')).code).toBe(0);
+    },
+  );
 });
