@@ -92,7 +92,7 @@ const FILES = [
   ],
   [
     'doublefork.config.json, .yaml, .toml',
-    'Apps, in the current folder; or the key "doublefork" of package.json.',
+    'Apps, in the current directory; or the key "doublefork" of package.json.',
   ],
 ] as const;
 

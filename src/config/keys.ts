@@ -185,13 +185,13 @@ export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>>
   pidfile: {
     check: word,
     schema: TEXT,
-    summary: 'default: NAME.pid in the folder for state',
+    summary: 'default: NAME.pid in the directory for state',
     value: '<file>',
   },
   log: {
     check: word,
     schema: TEXT,
-    summary: 'what it prints goes here; default: NAME.log in the folder for logs',
+    summary: 'what it prints goes here; default: NAME.log in the directory for logs',
     value: '<file>',
   },
   umask: {
