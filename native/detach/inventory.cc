@@ -78,8 +78,8 @@ class Terminals {
 Napi::Value OpenDescriptors(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Folder folder(opendir(kFolder));
-  const Terminals terminals;
   if (folder == nullptr) return Napi::Number::New(env, -errno);
+  const Terminals terminals;
   Napi::Array all = Napi::Array::New(env);
   const Napi::String number = Napi::String::New(env, "fd");
   const Napi::String close_on_exec = Napi::String::New(env, "closeOnExec");
