@@ -4,10 +4,10 @@ import { integer, invalidType, outOfRange } from '../posix/errors.js';
 import { QUIESCE_TIMEOUT_MS } from '../posix/fork.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { Copy, type Ended } from './copy.js';
-import { JobExitedError, JobMemoryError, JobTimeoutError } from './errors.js';
+import { JobExitedError } from './errors.js';
 import { decode, type Frame } from './frames.js';
 import { type Answer, type CopySettings, silenceCallbacks } from './inside.js';
-import { privateMemory } from './memory.js';
+import { watch } from './watch.js';
 
 /** Options of {@link inFork}. */
 export interface JobOptions {
@@ -50,9 +50,6 @@ export interface Job<T> extends Promise<T>, AsyncIterable<unknown> {
   /** The copy's process id; undefined before it was made. */
   readonly pid: number | undefined;
 }
-
-/** How often memory is looked at, in ms. */
-const MEMORY_INTERVAL = 250;
 
 const OPTIONS: Readonly<Record<keyof JobOptions, true>> = {
   signal: true,
@@ -132,7 +129,7 @@ export function inFork<T>(
     settings.signal?.throwIfAborted();
     // Rejected, or this is the copy, which returns to its event loop.
     if (copy === undefined) return new Promise(() => {});
-    using _watch = watch(copy, settings, end);
+    using _watch = watch(copy, settings.signal, settings, end);
     const ended = await copy.ended;
     return outcome(answer, failure, ended);
   };
@@ -182,30 +179,6 @@ function neverSettled(): Error {
   );
 }
 
-/** What ends a copy too early. Disposed of, it watches no more. */
-function watch(
-  copy: Copy,
-  { signal, timeout, memoryLimit }: ReturnType<typeof checkOptions>,
-  end: (reason: Error) => void,
-): Disposable {
-  const onAbort = () => end(signal!.reason);
-  signal?.addEventListener('abort', onAbort);
-  const timer = timeout > 0 && setTimeout(() => end(new JobTimeoutError(timeout)), timeout);
-  const memory =
-    memoryLimit > 0 &&
-    setInterval(() => {
-      const bytes = privateMemory(copy.pid);
-      if (bytes > memoryLimit) end(new JobMemoryError(bytes, memoryLimit));
-    }, MEMORY_INTERVAL);
-  return {
-    [Symbol.dispose]: () => {
-      signal?.removeEventListener('abort', onAbort);
-      if (timer !== false) clearTimeout(timer);
-      if (memory !== false) clearInterval(memory);
-    },
-  };
-}
-
 function outcome<T>(answer: Frame | undefined, failure: Error | undefined, ended: Ended): T {
   // It was there first, unless the copy was told to end before it could be heard.
   if (failure !== undefined) throw failure;
@@ -232,7 +205,8 @@ export const isThenable = (value: unknown): value is PromiseLike<never> =>
   typeof (value as PromiseLike<never> | undefined)?.then === 'function';
 
 const AsyncFunction = (async () => {}).constructor;
-const isAsync = (fn: unknown): boolean => fn instanceof AsyncFunction;
+/** Whether a function was declared `async`. */
+export const isAsync = (fn: unknown): boolean => fn instanceof AsyncFunction;
 
 /** What a function has sent, kept until it is asked for. */
 class Messages {

@@ -1,13 +1,12 @@
 // One copy of a pool, and the job that it is at.
 
 import { Copy, type CopyOptions } from './copy.js';
-import { JobExitedError, JobMemoryError, JobTimeoutError } from './errors.js';
-import type { Frame } from './frames.js';
-import { decode } from './frames.js';
+import { JobExitedError } from './errors.js';
+import { decode, type Frame } from './frames.js';
 import { isThenable } from './in-fork.js';
 import { Inbox } from './inbox.js';
 import { type Answer, type CopySettings, silenceCallbacks } from './inside.js';
-import { privateMemory } from './memory.js';
+import { type JobLimits, watch } from './watch.js';
 
 /** A job, and who waits for it. */
 export interface Task {
@@ -19,12 +18,6 @@ export interface Task {
   failed: (reason: unknown) => void;
 }
 
-/** What may be used up before the copy is ended; 0: no limit. */
-export interface JobLimits {
-  timeout: number;
-  memoryLimit: number;
-}
-
 /** What the pool is told. */
 export interface MemberEvents {
   /** It has done its job and may have another. */
@@ -32,9 +25,6 @@ export interface MemberEvents {
   /** It is gone; whoever waited for its job knows. */
   ended: (member: Member) => void;
 }
-
-/** How often memory is looked at, in ms. */
-const MEMORY_INTERVAL = 250;
 
 export class Member {
   /** How many jobs it was given. */
@@ -78,27 +68,12 @@ export class Member {
   }
 
   /** Gives it a job; it must be free. @throws DataCloneError: it is still free */
-  give(task: Task, { timeout, memoryLimit }: JobLimits): void {
+  give(task: Task, limits: JobLimits): void {
     const copy = this.#copy!;
     copy.send(task.argument);
     this.#task = task;
     this.jobs++;
-    const onAbort = () => this.end(task.signal!.reason);
-    task.signal?.addEventListener('abort', onAbort);
-    const timer = timeout > 0 && setTimeout(() => this.end(new JobTimeoutError(timeout)), timeout);
-    const memory =
-      memoryLimit > 0 &&
-      setInterval(() => {
-        const bytes = privateMemory(copy.pid);
-        if (bytes > memoryLimit) this.end(new JobMemoryError(bytes, memoryLimit));
-      }, MEMORY_INTERVAL);
-    this.#watch = {
-      [Symbol.dispose]: () => {
-        task.signal?.removeEventListener('abort', onAbort);
-        if (timer !== false) clearTimeout(timer);
-        if (memory !== false) clearInterval(memory);
-      },
-    };
+    this.#watch = watch(copy, task.signal, limits, (reason) => this.end(reason));
   }
 
   /** Ends the copy. @param reason what becomes of its job */

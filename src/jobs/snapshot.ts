@@ -4,7 +4,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from '.
 import { dirname, resolve } from '../builtin/path.js';
 import { invalidType, text } from '../posix/errors.js';
 import { SnapshotRunningError } from './errors.js';
-import { inFork, type JobOptions } from './in-fork.js';
+import { inFork, isAsync, type JobOptions } from './in-fork.js';
 
 /** What `write` of {@link snapshot} writes to. */
 export interface SnapshotFile {
@@ -58,10 +58,10 @@ export function snapshot(
   const target = resolve(text(path, 'path'));
   if (running.has(target) && !concurrent) return Promise.reject(new SnapshotRunningError(target));
   const temporary = `${target}.${process.pid}.${++count}.tmp`;
-  const isAsync = job.async ?? write instanceof AsyncFunction;
+  const usesLoop = job.async ?? isAsync(write);
   running.add(target);
   const copy = inFork<number | Promise<number>>(
-    isAsync
+    usesLoop
       ? async () => {
           const file = new TemporaryFile(temporary, mode);
           await write(file);
@@ -73,7 +73,7 @@ export function snapshot(
           // A promise: inFork() says what to do.
           return result === undefined ? file.become(target) : (result as Promise<number>);
         },
-    { ...job, async: isAsync },
+    { ...job, async: usesLoop },
   );
   return copy
     .then((bytes) => ({ path: target, bytes: bytes as number }))
@@ -83,8 +83,6 @@ export function snapshot(
       rmSync(temporary, { force: true });
     });
 }
-
-const AsyncFunction = (async () => {}).constructor;
 
 /** In the copy: the file before it has its name. */
 class TemporaryFile implements SnapshotFile {
