@@ -2,10 +2,8 @@
 // are sent SIGHUP, unless the app has another signal for it.
 
 import type { Command } from 'commander';
-import { EXIT } from './exit.js';
-import { complain, print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { send, type TellOptions } from './signal.js';
+import { doToEach, send, type TellOptions } from './signal.js';
 import { asking, controlOf, isNobody } from './supervisor.js';
 import { declareManyTargets, known, type Subject } from './targets.js';
 import { count } from './workers.js';
@@ -23,19 +21,11 @@ export function declare(command: Command): void {
 
 /** One after the other: a reload takes the machine's power, and each may be watched. */
 export async function reload(names: string[], options: TellOptions): Promise<void> {
-  const done: unknown[] = [];
-  for (const subject of await known(names, options)) {
-    try {
-      const { said, ...facts } = (await reloadWorkers(subject)) ?? send('reload', subject, options);
-      done.push({ name: subject.label, ...facts });
-      if (!options.json) print(said);
-    } catch (error) {
-      complain(error);
-      process.exitCode = EXIT.failed;
-    }
-  }
-  // Where nothing was done there is only the error.
-  if (options.json && (done.length > 0 || process.exitCode === undefined)) printJson(done);
+  await doToEach(
+    await known(names, options),
+    options,
+    async (subject) => (await reloadWorkers(subject)) ?? send('reload', subject, options),
+  );
 }
 
 /** @returns undefined if it is no supervisor, or is to be told in another way */

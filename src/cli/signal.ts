@@ -27,10 +27,19 @@ export function declare(command: Command): void {
 async function tell(signal: string, names: string[], options: TellOptions): Promise<void> {
   const subjects = await known(names, options);
   for (const { label, app } of subjects) refuseNonsense(signal, label, app?.commands ?? {});
+  await doToEach(subjects, options, (subject) => send(signal, subject, options));
+}
+
+/** One after the other; one that fails is told, and does not keep the others from their turn. */
+export async function doToEach(
+  subjects: readonly Subject[],
+  options: TellOptions,
+  act: (subject: Subject) => { said: string } | Promise<{ said: string }>,
+): Promise<void> {
   const done: unknown[] = [];
   for (const subject of subjects) {
     try {
-      const { said, ...facts } = send(signal, subject, options);
+      const { said, ...facts } = await act(subject);
       done.push({ name: subject.label, ...facts });
       if (!options.json) print(said);
     } catch (error) {
