@@ -18,6 +18,7 @@ export type { Commands } from './detach/commands.js';
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';
+export type { ServiceManagerSign } from './detach/recognize.js';
 export type { Job, JobContext, JobOptions } from './jobs/in-fork.js';
 export { createPool, inFork, snapshot } from './jobs/index.js';
 export type { Pool, PoolOptions, PoolStats, RunOptions } from './jobs/pool.js';

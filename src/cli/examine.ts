@@ -3,6 +3,8 @@
 import { accessSync, constants, existsSync, readFileSync } from '../builtin/fs.js';
 import { dirname, resolve } from '../builtin/path.js';
 import { logFolder, makeFolder, stateFolder } from '../control/folders.js';
+import { managerFacts, recognizeManager } from '../detach/recognize.js';
+import { unitType } from '../detach/unit-type.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { close } from '../posix/descriptor.js';
 import { sentenceOf } from '../posix/errors.js';
@@ -33,6 +35,7 @@ export function examine(): Finding[] {
     folder('state', stateFolder()),
     folder('logs', logFolder()),
     attempt('pidfile lock', 'failed', lock),
+    manager(),
     ...limits(),
     ...packages(),
   ];
@@ -78,6 +81,23 @@ function lock(): string {
   const pidfile = Pidfile.acquire(path);
   pidfile.abandon();
   return 'files can be locked';
+}
+
+/** Of this command itself: to be put where the program is started, such as in ExecStart=. */
+function manager(): Finding {
+  const found = recognizeManager(managerFacts());
+  if (found === undefined) {
+    return fact(
+      'service manager',
+      'none is recognized: a program started like this leaves the terminal',
+    );
+  }
+  const forking = found.name === 'systemd' && unitType() === 'forking';
+  const then = forking ? 'leaves, as Type=forking wants it' : 'stays in the foreground';
+  return fact(
+    'service manager',
+    `${found.name} (${found.sign}): a program started like this ${then}`,
+  );
 }
 
 function limits(): Finding[] {

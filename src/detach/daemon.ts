@@ -10,6 +10,7 @@ import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
 import type { DaemonSettings, StreamTarget } from './options.js';
 import type { Readiness } from './readiness.js';
+import type { ServiceManagerSign } from './recognize.js';
 import { reopen } from './redirect.js';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -46,6 +47,11 @@ export interface Parts {
 export class Daemon implements Disposable {
   /** Whether it left the terminal, or stayed in the foreground (option `detach`). */
   readonly detached: boolean;
+  /**
+   * The service manager that was recognized, and by what sign; undefined: none, or `detach` was not
+   * `'auto'`. `DOUBLEFORK_DEBUG=1` and `doublefork doctor` tell it, too.
+   */
+  readonly serviceManager: ServiceManagerSign | undefined;
   /** The file that names it (option `pidfile`). */
   readonly pidfile: Pidfile | undefined;
   /** @internal */
@@ -58,9 +64,14 @@ export class Daemon implements Disposable {
   /** @internal */
   constructor(
     { detached, readiness, manager, pidfile }: Parts,
-    { stdio, commands }: Pick<DaemonSettings, 'stdio' | 'commands'>,
+    {
+      stdio,
+      commands,
+      manager: sign,
+    }: Pick<DaemonSettings, 'stdio' | 'commands'> & Partial<Pick<DaemonSettings, 'manager'>>,
   ) {
     this.detached = detached;
+    this.serviceManager = sign;
     this.pidfile = pidfile;
     this.readiness = readiness;
     this.#manager = manager;

@@ -28,11 +28,13 @@ import {
   type DaemonSettings,
 } from './options.js';
 import { Readiness } from './readiness.js';
+import { managerFacts, recognizeManager, type ServiceManagerSign } from './recognize.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
 import { replaceStreams } from './streams.js';
 import { refuseTestRunner } from './test-runner.js';
 import { thisProcess } from './this-process.js';
+import { unitType } from './unit-type.js';
 
 /**
  * Turns this process into a daemon: forks twice with setsid(2) in between, and returns in the
@@ -281,11 +283,24 @@ function context(): Context {
   return {
     // '': it was removed, which matters to relative paths only.
     cwd: workingDirectory() ?? '',
-    pid: process.pid,
     env: process.env,
     worker: thisProcess.isWorker,
     started: isStartedByCommand(),
+    manager: findManager,
   };
+}
+
+/** Who watches this process; undefined: nobody, or somebody who expects it to leave. */
+function findManager(): ServiceManagerSign | undefined {
+  const found = recognizeManager(managerFacts());
+  if (found === undefined) {
+    trace?.('daemonize', 'no service manager is recognized');
+    return undefined;
+  }
+  trace?.('daemonize', `a service manager is recognized: ${found.name}, for ${found.sign}`);
+  if (found.name !== 'systemd' || unitType() !== 'forking') return found;
+  trace?.('daemonize', 'its unit is of Type=forking: it waits for this process to exit');
+  return undefined;
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */

@@ -10,6 +10,7 @@ import { signalName, signalNumber } from '../posix/process.js';
 import { allCommands, COMMANDS, type Commands } from './commands.js';
 import { checkIdentity, type IdentityOptions, type IdentitySettings } from './identity.js';
 import { checkLimits, type LimitOptions, type LimitSettings } from './limits.js';
+import type { ServiceManagerSign } from './recognize.js';
 import { FOREGROUND_VARIABLE } from './test-runner.js';
 
 /** A file to write to (or, for stdin, to read from). */
@@ -73,9 +74,10 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   readyTimeout?: number;
   /**
    * `'always'` leaves the terminal, `'never'` stays in the foreground, `'auto'` (default) stays if a
-   * service manager has started this process: NOTIFY_SOCKET is set, SYSTEMD_EXEC_PID is its id, or
-   * its id is 1; or `doublefork start` has. A unit with `Type=forking` wants `'always'`. With
-   * `DOUBLEFORK_FOREGROUND=1` in the environment it stays in any case, for debuggers and tests.
+   * service manager, or the init of a container, has started this process and watches it: see
+   * `daemon.serviceManager`, and docs/managers.md for those that are recognized; or `doublefork start` has.
+   * Under systemd with `Type=forking` it leaves. `DOUBLEFORK_FOREGROUND` in the environment decides
+   * instead: with `1` it stays in any case, for debuggers and tests, with `0` it leaves unless told `'never'`.
    */
   detach?: 'auto' | 'always' | 'never';
   /**
@@ -104,6 +106,8 @@ export type StreamTarget =
 /** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
 export interface DaemonSettings extends IdentitySettings, LimitSettings {
   detach: boolean;
+  /** Who watches this process, where that was looked for. */
+  manager: ServiceManagerSign | undefined;
   engine: 'auto' | 'fork' | 'exec';
   cwd: string | undefined;
   umask: number | undefined;
@@ -123,12 +127,13 @@ export interface DaemonSettings extends IdentitySettings, LimitSettings {
 /** What of the world the settings depend on. */
 export interface Context {
   cwd: string;
-  pid: number;
   env: Readonly<Record<string, string | undefined>>;
   /** Whether supervise() has forked this process. */
   worker: boolean;
   /** Whether `doublefork start` has started it. */
   started: boolean;
+  /** Who watches this process, and would lose it. */
+  manager: () => ServiceManagerSign | undefined;
 }
 
 const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
@@ -175,8 +180,11 @@ export function checkOptions(options: DaemonizeOptions, context: Context): Daemo
       "daemonize() was told to leave the terminal (detach: 'always'), but doublefork start has done so, and would lose sight of the daemon; leave the option out";
     throw posixError(-os.errno.ENOTSUP, 'daemonize', undefined, why);
   }
-  const leaves = detach === 'always' || (detach === 'auto' && !isSupervised(context));
-  const detached = leaves && !stays;
+  const isKept = context.worker || context.started;
+  const leaves = context.env[FOREGROUND_VARIABLE] === '0' && !isKept;
+  const manager = detach === 'auto' && !stays && !isKept && !leaves ? context.manager() : undefined;
+  const detached =
+    !stays && (detach === 'auto' ? !isKept && manager === undefined : detach === 'always');
   const usual: StdioTarget = detached ? 'null' : 'keep';
   const output = options.log ?? usual;
   const { umask } = options;
@@ -187,6 +195,7 @@ export function checkOptions(options: DaemonizeOptions, context: Context): Daemo
     ...checkIdentity(options, context.cwd),
     ...checkLimits(options),
     detach: detached,
+    manager,
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
     cwd: directory(options.cwd ?? '/', context.cwd),
     umask: umask === 'keep' ? undefined : integer(umask ?? 0o027, 'options.umask', 0, 0o777),
@@ -206,20 +215,6 @@ export function checkOptions(options: DaemonizeOptions, context: Context): Daemo
     recordLocks: recordLockPolicy(options.recordLocks),
     quiesceTimeout: integer(options.quiesceTimeout ?? 5000, 'options.quiesceTimeout', 0),
   };
-}
-
-/**
- * Whether a service manager, or the command, has started this process itself, and watches it. A parent with pid 1 is
- * no proof of that; containers have other ones.
- */
-function isSupervised({ pid, env, worker, started }: Context): boolean {
-  return (
-    worker ||
-    started ||
-    pid === 1 ||
-    (env.NOTIFY_SOCKET ?? '') !== '' ||
-    env.SYSTEMD_EXEC_PID === String(pid)
-  );
 }
 
 /** One of the given words; the first is the default. */

@@ -1,7 +1,7 @@
 // Test runners: a process that is to count failures must not become a daemon, or a supervisor, while it
 // runs the tests. Its launcher would exit with code 0, and whoever started it take that for the result.
 
-/** Keep the program in the foreground (`1`), or let it go also in a test runner (`0`). */
+/** Keep the program in the foreground (`1`), or let it go: in a test runner, too, and under a service manager (`0`). */
 export const FOREGROUND_VARIABLE = 'DOUBLEFORK_FOREGROUND';
 
 /** What of the process tells a runner. A program that a test has started has its environment, but no more. */

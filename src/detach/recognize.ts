@@ -1,0 +1,116 @@
+// Which service manager, or init of a container, has started this process and watches it. What such a
+// manager has started itself must not leave: the manager would see it end, and start it again.
+//
+// What is looked for is a sign that means this process alone. Most variables do not: whatever the service
+// starts inherits them, a shell for instance, from which somebody starts a daemon.
+
+import { readProc } from '../posix/processes.js';
+
+/** What of the process tells. */
+export interface ManagerFacts {
+  pid: number;
+  ppid: number;
+  env: Readonly<Record<string, string | undefined>>;
+  /** The name of the parent, as the kernel has it: its first 15 bytes. '': it is not known. */
+  parent: string;
+}
+
+/** Who has been recognized, and by what. */
+export interface ServiceManagerSign {
+  /** `'systemd'`, `'s6'`, `'runit'`, ... */
+  name: string;
+  /** The sign, for people: `'its parent is s6-supervise'`. */
+  sign: string;
+}
+
+/** All that is given must hold. */
+interface Row {
+  name: string;
+  /** A variable whose value is this process's id. */
+  pidIn?: string;
+  /** A variable that is not empty. */
+  set?: string;
+  /** One that is not there. */
+  unset?: string;
+  /** Names that the parent may have. */
+  parent?: RegExp;
+  pid?: number;
+  ppid?: number;
+}
+
+/**
+ * The first that fits. Names are those that comm of proc(5) shows, cut off after 15 bytes. Each row has a
+ * test with the real one, but that of launchd.
+ */
+const MANAGERS: readonly Row[] = [
+  { name: 'systemd', pidIn: 'SYSTEMD_EXEC_PID' },
+  // Before version 248, which is the first to set that variable.
+  { name: 'systemd', set: 'INVOCATION_ID', unset: 'SYSTEMD_EXEC_PID', parent: /^systemd$/ },
+  { name: 's6', parent: /^s6-supervise$/ },
+  { name: 'runit', parent: /^runsv$/ },
+  { name: 'daemontools', parent: /^supervise$/ },
+  // Its own name is that of its script, or of the interpreter (`python3 -m supervisor.supervisord`).
+  { name: 'supervisord', set: 'SUPERVISOR_ENABLED', parent: /^(supervisord|python[\d.]*)$/ },
+  { name: 'OpenRC', parent: /^supervise-daemo$/ },
+  // docker run --init has it under another name.
+  { name: 'tini', parent: /^(tini|tini-static|docker-init)$/ },
+  { name: 'dumb-init', parent: /^dumb-init$/ },
+  // podman run --init.
+  { name: 'catatonit', parent: /^(catatonit|podman-init)$/ },
+  { name: 'launchd', set: 'XPC_SERVICE_NAME', parent: /^$/, ppid: 1 },
+  { name: 'a container', pid: 1 },
+  // Its parent is in another pid namespace: runc exec, or a pod that shares its namespace.
+  { name: 'a container', ppid: 0 },
+];
+
+/** undefined: nobody who is known. */
+export function recognizeManager(facts: ManagerFacts): ServiceManagerSign | undefined {
+  if (isNotifySocketOurs(facts)) {
+    const row = MANAGERS.find((row) => fits(row, facts));
+    return { name: row?.name ?? 'a service manager', sign: 'NOTIFY_SOCKET is set' };
+  }
+  const row = MANAGERS.find((row) => fits(row, facts));
+  return row && { name: row.name, sign: signOf(row, facts) };
+}
+
+/**
+ * Whether the socket is there for this process. It is inherited by all that the service starts; where
+ * systemd says whom it has started, only that one and its children are meant: a script may be in between.
+ */
+export function isNotifySocketOurs({ env, pid, ppid }: Omit<ManagerFacts, 'parent'>): boolean {
+  if ((env.NOTIFY_SOCKET ?? '') === '') return false;
+  const meant = env.SYSTEMD_EXEC_PID ?? '';
+  return meant === '' || meant === String(pid) || meant === String(ppid);
+}
+
+/** Of this process. */
+export function managerFacts(): ManagerFacts {
+  const { pid, ppid, env } = process;
+  return { pid, ppid, env, parent: nameOf(ppid) };
+}
+
+function nameOf(pid: number): string {
+  return readProc(`/proc/${pid}/comm`)?.trimEnd() ?? '';
+}
+
+function fits(row: Row, { pid, ppid, env, parent }: ManagerFacts): boolean {
+  const isSet = (name: string) => (env[name] ?? '') !== '';
+  return (
+    (row.pidIn === undefined || env[row.pidIn] === String(pid)) &&
+    (row.set === undefined || isSet(row.set)) &&
+    (row.unset === undefined || !isSet(row.unset)) &&
+    (row.parent === undefined || row.parent.test(parent)) &&
+    (row.pid === undefined || row.pid === pid) &&
+    (row.ppid === undefined || row.ppid === ppid)
+  );
+}
+
+function signOf({ pidIn, set, parent, pid, ppid }: Row, facts: ManagerFacts): string {
+  const signs: string[] = [];
+  if (pidIn !== undefined) signs.push(`${pidIn} is its process id`);
+  if (set !== undefined) signs.push(`${set} is set`);
+  if (parent !== undefined && facts.parent !== '') signs.push(`its parent is ${facts.parent}`);
+  if (pid !== undefined) signs.push('it is process 1');
+  if (ppid === 0) signs.push('its parent is in another pid namespace');
+  return signs.join(', ');
+}
