@@ -1,5 +1,6 @@
-// An image of the program beside this one: a process that runs it from its start, with a supervisor and
-// workers of its own. Seen by the supervisor that has started it, and keeps the service's pid.
+// An image of the program beside this one: a process that runs it from its start, or a copy of this one,
+// with a supervisor and workers of its own. Seen by the supervisor that has started it, and keeps the
+// service's pid.
 
 import { readSync, writeSync } from '../builtin/fs.js';
 import { encodeHandoff, VARIABLE } from '../image/handoff.js';
@@ -17,15 +18,28 @@ import {
   setCloseOnExec,
   setNonBlocking,
 } from '../posix/descriptor.js';
+import { errorText } from '../posix/errors.js';
+import { forkProcess } from '../posix/fork.js';
 import { openNull } from '../posix/null.js';
+import { _exit, setpgid } from '../posix/process.js';
 import { ImageChannel, type Order, type Word } from './image-channel.js';
 import { blockSignals } from './self-pipe.js';
 import { spawn } from './spawner.js';
+import { endWith, giveGroup } from './starter.js';
 
 /** So much of what it writes to stderr on its way is kept, for whoever has asked for it. */
 const LONGEST_TEXT = 16_384;
 
 const buffer = Buffer.alloc(65_536);
+
+/** An image that is a copy of its keeper, as it has itself: the ends of its channel. */
+export interface CopiedImage {
+  kind: 'copy';
+  orders: number;
+  words: number;
+  /** To be called once it has handlers of its own. */
+  unblockSignals(): void;
+}
 
 export class ImageProcess implements Disposable {
   readonly pid: number;
@@ -34,7 +48,7 @@ export class ImageProcess implements Disposable {
   #errors: number | undefined;
   #text = '';
 
-  private constructor(pid: number, channel: ImageChannel<Word, Order>, errors: number) {
+  private constructor(pid: number, channel: ImageChannel<Word, Order>, errors: number | undefined) {
     this.pid = pid;
     this.#channel = channel;
     this.#errors = errors;
@@ -111,6 +125,45 @@ export class ImageProcess implements Disposable {
       for (const fd of theirs) close(fd);
       unblockSignals();
     }
+  }
+
+  /**
+   * Makes one as a copy of this process. Returns in the copy, too.
+   * @param leaveKeeper in the copy, undoes what makes a keeper
+   * @throws the error of fork(2) and of pipe(2), with nothing started
+   */
+  static copy(leaveKeeper: () => void): ImageProcess | CopiedImage {
+    const keeper = process.pid;
+    const opened: number[] = [];
+    // Until the copy has its own handlers, no signal may reach ours in it.
+    const unblockSignals = blockSignals();
+    let pid: number;
+    try {
+      opened.push(...pipe());
+      opened.push(...pipe());
+      pid = forkProcess({ parent: 'main-thread', recordLocks: 'lose' });
+    } catch (error) {
+      for (const fd of opened) close(fd);
+      unblockSignals();
+      throw error;
+    }
+    const [ourWords, words, orders, ourOrders] = opened as [number, number, number, number];
+    if (pid !== 0) {
+      for (const fd of [words, orders]) close(fd);
+      giveGroup(pid);
+      unblockSignals();
+      return new ImageProcess(pid, new ImageChannel(ourWords, ourOrders), undefined);
+    }
+    try {
+      setpgid(0, 0);
+      endWith(keeper);
+      leaveKeeper();
+      for (const fd of [ourWords, ourOrders]) close(fd);
+    } catch (error) {
+      writeSync(2, `${errorText(error)}\n`);
+      _exit(127);
+    }
+    return { kind: 'copy', orders, words, unblockSignals };
   }
 
   pollRequests(): PollRequest[] {

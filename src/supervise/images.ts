@@ -8,6 +8,9 @@
 //
 // An image that fails before it serves changes nothing. One that is killed while it serves is started
 // again. There is one change at a time.
+//
+// With the option `keeper` the first image, too, is a process of its own: a copy of this one, which then
+// has no workers from the start, and makes another copy if that one is killed.
 
 import type { Image } from '../image/image.js';
 import { listenerNamed } from '../listen/listen.js';
@@ -16,7 +19,7 @@ import type { Requester } from './control.js';
 import { killQuietly } from './family.js';
 import { FileWatch } from './file-watch.js';
 import type { Word } from './image-channel.js';
-import { ImageProcess } from './image-process.js';
+import { type CopiedImage, ImageProcess } from './image-process.js';
 import type { Decision, Event, Outcome } from './policy/state.js';
 import { describeOutcome } from './sentences.js';
 import type { SupervisorStatus } from './status.js';
@@ -33,6 +36,8 @@ export interface ImageRules {
   rollbackOnFailure: boolean;
   /** Files whose change is a reload. */
   watch: readonly string[];
+  /** Whether the first image is a process of its own. */
+  keeper: boolean;
 }
 
 /** The supervisor whose process this is. */
@@ -50,6 +55,8 @@ export interface KeeperHost {
   log(line: string): void;
   adopt(pid: number): void;
   kill(pid: number): void;
+  /** Another image serves. Whoever waits for that is told the first time. */
+  announce(): void;
   /** The service is over. */
   exit(code: number, reason: string | undefined): never;
 }
@@ -63,6 +70,8 @@ type ChangeKind = 'reload' | 'rollback' | 'recovery';
 interface Entry {
   number: number;
   process: ImageProcess | undefined;
+  /** Whether that is a copy of this process. */
+  isCopy: boolean;
   /** When it began to serve. */
   servesSince: number;
   failure: string | undefined;
@@ -81,6 +90,7 @@ const RECOVERIES = 5;
 const RECOVERY_WINDOW = 60_000;
 /** The wait before the second one; each further one is twice as long. */
 const RECOVERY_DELAY = 200;
+const KILLED = 'the one before was killed';
 
 export class Images {
   readonly #rules: ImageRules;
@@ -102,6 +112,9 @@ export class Images {
   #stopping = false;
   #recoveries: number[] = [];
   #recoverAt = Number.POSITIVE_INFINITY;
+  /** As what it is started again. */
+  #recoverAsCopy = false;
+  #copyDue = false;
   readonly #asked = new Map<number, Requester>();
   #lastId = 0;
 
@@ -109,6 +122,10 @@ export class Images {
     this.#rules = rules;
     this.#host = host;
     this.#files = new FileWatch(rules.watch, performance.now());
+    if (!rules.keeper) return;
+    this.#current = undefined;
+    this.#count = 0;
+    this.#copyDue = true;
   }
 
   /** Whether another image serves than that of this process, or is to. */
@@ -119,6 +136,11 @@ export class Images {
   /** Whether there is another image to be asked. */
   get isAsked(): boolean {
     return this.#current?.process !== undefined;
+  }
+
+  /** Whether a copy of this process is to be made. */
+  get copyDue(): boolean {
+    return this.#copyDue;
   }
 
   get current(): { number: number; pid: number } {
@@ -207,12 +229,7 @@ export class Images {
   #startNext(reason: string, settle: Settle | undefined): Entry | undefined {
     try {
       const image = ImageProcess.start(this.#host.image(), this.#host.awaited);
-      const started = entry(++this.#count, image);
-      this.#others.set(image.pid, started);
-      this.#host.adopt(image.pid);
-      const { number } = started;
-      this.#host.tell({ event: 'image-start', image: number, imagePid: image.pid, reason });
-      return started;
+      return this.#add(image, false, reason);
     } catch (error) {
       const { message } = error as Error;
       const number = this.#count + 1;
@@ -220,6 +237,39 @@ export class Images {
       settle?.(message);
       return undefined;
     }
+  }
+
+  #add(image: ImageProcess, isCopy: boolean, reason: string): Entry {
+    const started = entry(++this.#count, image, isCopy);
+    this.#others.set(image.pid, started);
+    this.#host.adopt(image.pid);
+    const { number } = started;
+    this.#host.tell({ event: 'image-start', image: number, imagePid: image.pid, reason });
+    return started;
+  }
+
+  /**
+   * Makes the copy of this process that is due. Returns in that, too.
+   * @param leaveKeeper in the copy, undoes what makes a keeper
+   * @throws if the first one cannot be made, with nothing changed
+   */
+  makeCopy(leaveKeeper: () => void): (CopiedImage & { isFirst: boolean }) | undefined {
+    this.#copyDue = false;
+    const isFirst = this.#count === 0;
+    let image: ReturnType<typeof ImageProcess.copy>;
+    try {
+      image = ImageProcess.copy(leaveKeeper);
+    } catch (error) {
+      if (isFirst) throw error;
+      this.#recover((error as Error).message, true);
+      return undefined;
+    }
+    if ('kind' in image) return { ...image, isFirst };
+    const reason = isFirst ? 'the service begins' : KILLED;
+    const started = this.#add(image, true, reason);
+    if (isFirst) this.#current = started;
+    else this.#begin('recovery', started);
+    return undefined;
   }
 
   #begin(kind: ChangeKind, to: Entry | undefined, settle: Settle = () => {}): void {
@@ -264,6 +314,7 @@ export class Images {
     const { number } = to;
     const { pid } = this.current;
     this.#host.tell({ event: 'image-serves', image: number, imagePid: pid, after });
+    this.#host.announce();
     if (outdated !== undefined && outdated !== to && old !== undefined) this.#end(outdated);
     this.#previous = outdated === to ? undefined : outdated;
     if (old === undefined) {
@@ -308,7 +359,7 @@ export class Images {
     settle(error);
     if (this.#stopping) return;
     if (kind === 'rollback' && this.#current === undefined) this.#host.exit(1, error);
-    if (kind === 'recovery') this.#recover(error);
+    if (kind === 'recovery') this.#recover(error, to.isCopy);
     else if (this.#again) this.#left();
   }
 
@@ -329,6 +380,7 @@ export class Images {
       case 'ready':
         for (const name of said.unused ?? []) this.#close(name);
         if (this.#change?.to === image) this.#takeOver(this.#change);
+        else if (image === this.#current) this.#host.announce();
         return;
       case 'parked':
         this.#parked(image);
@@ -400,8 +452,10 @@ export class Images {
     if (this.#files.changed(now)) this.reload('a watched file has changed');
     if (now < this.#recoverAt) return;
     this.#recoverAt = Number.POSITIVE_INFINITY;
-    const started = this.#startNext('the one before was killed', undefined);
-    if (started === undefined) this.#recover('it cannot be started');
+    this.#copyDue = this.#recoverAsCopy;
+    if (this.#copyDue) return;
+    const started = this.#startNext(KILLED, undefined);
+    if (started === undefined) this.#recover('it cannot be started', false);
     else this.#begin('recovery', started);
   }
 
@@ -432,7 +486,7 @@ export class Images {
     this.#change = undefined;
     this.#host.tell({ event: 'image-failed', image: gone.to.number, imagePid: pid, error });
     gone.settle(error);
-    if (gone.kind === 'recovery') this.#recover(error);
+    if (gone.kind === 'recovery') this.#recover(error, gone.to.isCopy);
     else if (this.#again) this.#left();
   }
 
@@ -451,15 +505,16 @@ export class Images {
     this.#host.tell({ event: 'image-exit', image: image.number, imagePid: 0, error });
     if (this.#change !== undefined) return;
     const uptime = performance.now() - image.servesSince;
-    if (exitCode === null) this.#recover(error);
+    if (exitCode === null) this.#recover(error, image.isCopy);
     else if (this.#rules.rollbackOnFailure && uptime < this.#rules.minUptime)
       this.#goBack(exitCode, error);
-    else this.#host.exit(exitCode, error);
+    else this.#host.exit(exitCode, image.failure ?? error);
   }
 
   /** Starts it again, soon; not for ever. */
-  #recover(error: string): void {
+  #recover(error: string, asCopy: boolean): void {
     if (this.#stopping) return;
+    this.#recoverAsCopy = asCopy;
     const now = performance.now();
     this.#recoveries = this.#recoveries.filter((at) => at > now - RECOVERY_WINDOW);
     const count = this.#recoveries.push(now);
@@ -476,6 +531,6 @@ export class Images {
   }
 }
 
-function entry(number: number, process: ImageProcess | undefined): Entry {
-  return { number, process, servesSince: 0, failure: undefined };
+function entry(number: number, process: ImageProcess | undefined, isCopy = false): Entry {
+  return { number, process, isCopy, servesSince: 0, failure: undefined };
 }

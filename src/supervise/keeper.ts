@@ -31,18 +31,21 @@ class RemoteRequester implements Requester {
 export class KeeperSuperior implements Superior, RequestSource {
   readonly awaited: boolean;
   readonly isWorker = false;
-  /** One failure is enough before it serves: the predecessor does. */
-  readonly isTrial = true;
+  readonly isTrial: boolean;
   readonly pingEvery = 0;
   readonly clients = [];
   readonly #channel: ImageChannel<Order, Word>;
   readonly #unused: readonly string[];
   #orders: Event['type'][] = [];
 
-  /** @param awaited whether somebody waited for the first image to be ready: what `ready` defaults to */
-  constructor(orders: number, words: number, awaited: boolean) {
+  /**
+   * @param awaited whether somebody waited for the first image to be ready: what `ready` defaults to
+   * @param isTrial whether one failure is enough before it serves: there is a predecessor
+   */
+  constructor(orders: number, words: number, awaited: boolean, isTrial = true) {
     this.#channel = new ImageChannel(orders, words);
     this.awaited = awaited;
+    this.isTrial = isTrial;
     // Before there are workers, which would have them as well.
     this.#unused = closeListenersNotTaken();
   }

@@ -77,6 +77,12 @@ export interface SuperviseOptions {
    */
   keepPrevious?: boolean;
   /**
+   * Keep the supervisor in a process of its own, so that even its death is made good: this process becomes
+   * its keeper, which does nothing but wait, and forks it again if it is killed; connections wait meanwhile.
+   * Needs the fork engine. Default false: if the supervisor is killed, all ends.
+   */
+  keeper?: boolean;
+  /**
    * Go back to it by itself when the one that has succeeded it gives up within `minUptime`. Default true.
    */
   rollbackOnFailure?: boolean;
@@ -121,6 +127,7 @@ export interface SupervisorSettings {
   cgroup: string;
   exec: readonly string[] | undefined;
   keepPrevious: boolean;
+  keeper: boolean;
   rollbackOnFailure: boolean;
   /** Absolute. */
   watch: readonly string[];
@@ -157,6 +164,7 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   onGiveUp: true,
   control: true,
   keepPrevious: true,
+  keeper: true,
   rollbackOnFailure: true,
   watch: true,
   log: true,
@@ -221,6 +229,7 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
     },
     automaticPing: watchdog.automatic,
     keepPrevious: flag(options.keepPrevious ?? true, 'options.keepPrevious'),
+    keeper: flag(options.keeper ?? false, 'options.keeper'),
     rollbackOnFailure: flag(options.rollbackOnFailure ?? true, 'options.rollbackOnFailure'),
     watch: pathsOf(options.watch ?? [], context),
     control: controlOf(options.control, context),

@@ -120,6 +120,11 @@ function discard({ reader, writer, group }: Parts): void {
 function keepInSupervisor(pid: number, { writer, group }: Parts): void {
   writer.close();
   group?.close();
+  giveGroup(pid);
+}
+
+/** Has a child lead a process group. */
+export function giveGroup(pid: number): void {
   try {
     // Both do it: whoever comes first, nobody sees it in the wrong group.
     setpgid(pid, pid);
@@ -138,15 +143,15 @@ function becomeWorker(supervisor: number, { reader, group }: Parts): void {
   reader[Symbol.dispose]();
 }
 
-/** A worker must not outlive its supervisor, however that ends. */
-function endWith(supervisor: number): void {
+/** A process must not outlive its parent, however that ends. */
+export function endWith(parent: number): void {
   try {
     prctl(PR_SET_PDEATHSIG, 9);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSYS') throw error;
   }
   // It may have ended before that.
-  if (process.ppid !== supervisor) _exit(1);
+  if (process.ppid !== parent) _exit(1);
 }
 
 function runProgram(argv: readonly string[]): never {

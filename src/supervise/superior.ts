@@ -31,6 +31,8 @@ export interface Superior {
   takeOrders?(now: number): Event[];
   /** The log files were moved away. */
   reopenLogs(): void;
+  /** In a copy of this process that has another superior. */
+  release(): void;
   /** In a worker: leaves the reports to its supervisor. */
   handOver(worker: Worker): void;
 }
@@ -66,9 +68,14 @@ class DaemonSuperior implements Superior {
     this.#daemon.reopenLogs();
   }
 
-  handOver(worker: Worker): void {
-    this.#daemon.readiness?.delegate(worker);
+  release(): void {
+    this.#daemon.readiness?.delegate({ ready() {}, explain() {} });
     this.#daemon.pidfile?.close();
+  }
+
+  handOver(worker: Worker): void {
+    this.release();
+    this.#daemon.readiness?.delegate(worker);
   }
 }
 
@@ -97,8 +104,12 @@ class WorkerSuperior implements Superior {
 
   reopenLogs(): void {}
 
-  handOver(worker: Worker): void {
+  release(): void {
     this.#worker[Symbol.dispose]();
+  }
+
+  handOver(worker: Worker): void {
+    this.release();
     thisProcess.daemon?.readiness?.delegate(worker);
   }
 }
@@ -118,5 +129,6 @@ const nobody: Superior = {
   ready: () => undefined,
   ended() {},
   reopenLogs() {},
+  release() {},
   handOver() {},
 };

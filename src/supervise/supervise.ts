@@ -9,7 +9,7 @@ import { startDirectory } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
 import { type Image, imageByName, thisVersion } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
-import { posixError, sayFirst } from '../posix/errors.js';
+import { errorText, posixError, sayFirst } from '../posix/errors.js';
 import {
   type Child,
   childProcesses,
@@ -18,10 +18,13 @@ import {
   refuseWorkers,
 } from '../posix/fork.js';
 import { refuseRecordLocks } from '../posix/lock.js';
+import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
+import type { CopiedImage } from './image-process.js';
 import { KeeperSuperior } from './keeper.js';
 import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
 import { Spawner } from './spawner.js';
+import type { ForkedWorker } from './starter.js';
 import { findSuperior, type Superior } from './superior.js';
 import { type ImageSource, Supervisor } from './supervisor.js';
 import { Worker, type WorkerIdentity } from './worker.js';
@@ -48,13 +51,45 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 function start(options: SuperviseOptions): Worker {
   const reportsTo = findSuperior(current);
   const settings = check(options, reportsTo);
+  if (settings.keeper) needFork();
   const spawner = chooseSpawner(settings);
   const supervisor = new Supervisor(settings, reportsTo, spawner, imagesFor(settings));
   // For this one alone, not for what the workers start.
   delete process.env[CONTROL_VARIABLE];
-  const { identity, pipe } = supervisor.run();
+  const forked = supervisor.run();
+  if (forked.kind === 'copy') return superviseInCopy(settings, spawner, reportsTo, forked);
+  return becomeWorker(forked, settings, reportsTo);
+}
+
+function becomeWorker(
+  { identity, pipe }: ForkedWorker,
+  settings: SupervisorSettings,
+  reportsTo: Superior,
+): Worker {
   recordCall({ call: 'supervise', ...identity });
   return makeWorker(identity, pipe, settings, reportsTo);
+}
+
+/** In a copy that the keeper has made of itself: the supervisor. Whatever it throws is the keeper's to tell. */
+function superviseInCopy(
+  settings: SupervisorSettings,
+  spawner: Spawner | undefined,
+  reportedTo: Superior,
+  { orders, words, isFirst, unblockSignals }: CopiedImage & { isFirst: boolean },
+): Worker {
+  const keeper = new KeeperSuperior(orders, words, reportedTo.awaited, !isFirst);
+  let forked: ReturnType<Supervisor['run']>;
+  try {
+    reportedTo.release();
+    const supervisor = new Supervisor({ ...settings, control: undefined }, keeper, spawner, keeper);
+    unblockSignals();
+    forked = supervisor.run();
+  } catch (error) {
+    keeper.ended(1, errorText(error));
+    _exit(1);
+  }
+  // It has no images of its own.
+  return becomeWorker(forked as ForkedWorker, settings, keeper);
 }
 
 /** @throws EBUSY: what a supervisor cannot have, it does not begin with */
@@ -64,7 +99,7 @@ function chooseSpawner(settings: SupervisorSettings): Spawner | undefined {
   // They would be the supervisor's, which runs nothing that could hear of them.
   refuseChildren(
     'supervise',
-    spawner === undefined ? children : children.filter(({ worker }) => !worker),
+    spawner === undefined || settings.keeper ? children : children.filter(({ worker }) => !worker),
   );
   // It keeps the locks, and runs nothing that would use what they protect.
   if (settings.recordLocks === 'refuse' && settings.exec === undefined)
@@ -81,15 +116,14 @@ function startInNewImage(options: SuperviseOptions, awaited: boolean, handoff: H
   const supervisor = new Supervisor(settings, keeper, spawner, keeper);
   takeStreams(handoff);
   keeper.say({ word: 'arrived' });
-  const { identity, pipe } = supervisor.run();
-  recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, settings, keeper);
+  return becomeWorker(supervisor.run() as ForkedWorker, settings, keeper);
 }
 
 /** How to come by the next image; found out now, while the names lead to this one. */
 function imagesFor({
   limits,
   keepPrevious,
+  keeper,
   rollbackOnFailure,
   watch,
 }: SupervisorSettings): ImageSource {
@@ -103,7 +137,7 @@ function imagesFor({
     };
   }
   const { readyTimeout, minUptime } = limits;
-  return { image, readyTimeout, minUptime, keepPrevious, rollbackOnFailure, watch };
+  return { image, readyTimeout, minUptime, keepPrevious, keeper, rollbackOnFailure, watch };
 }
 
 /**
@@ -159,6 +193,13 @@ function makeWorker(
   return worker;
 }
 
+/** @throws ENOTSUP */
+function needFork(): void {
+  const support = forkSupport();
+  if (!support.supported)
+    throw posixError(-constants.errno.ENOTSUP, 'supervise', undefined, support.reason);
+}
+
 /** @returns undefined: workers are forks */
 function spawnerFor(
   { engine, exec }: SupervisorSettings,
@@ -167,11 +208,8 @@ function spawnerFor(
   // Copies of a Worker would all speak to the one child that it has, such as a loader's compiler.
   const isImage = engine === 'exec' || (engine === 'auto' && children.some(({ worker }) => worker));
   if (!isImage) {
-    const support = forkSupport();
-    if (support.supported) return undefined;
-    if (engine === 'fork') {
-      throw posixError(-constants.errno.ENOTSUP, 'supervise', undefined, support.reason);
-    }
+    if (forkSupport().supported) return undefined;
+    if (engine === 'fork') needFork();
   }
   return new Spawner(exec ?? thisVersion('supervise'));
 }

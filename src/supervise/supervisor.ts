@@ -12,6 +12,7 @@ import { trace } from '../posix/trace.js';
 import type { Request, Requester, RequestSource } from './control.js';
 import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
+import type { CopiedImage } from './image-process.js';
 import { type ImageRules, Images } from './images.js';
 import { MemoryWatch } from './memory.js';
 import type { SupervisorSettings } from './options.js';
@@ -55,6 +56,7 @@ export class Supervisor {
   #forks = 0;
   #forksAtCollection = 0;
   #stopped = false;
+  #announced = false;
   /** The first failure is the last one. */
   #isTrial: boolean;
   #nextPing: number;
@@ -81,7 +83,9 @@ export class Supervisor {
       () => this.#memory.ranOut(),
       (pid) => this.#reload(`worker with pid ${pid}`),
     );
-    this.#state = initial({ ...settings.limits, arrives: spawner?.arrives === true });
+    const limits = { ...settings.limits, arrives: spawner?.arrives === true };
+    const isKeeper = 'image' in images && images.keeper;
+    this.#state = initial(limits, isKeeper ? 'parked' : 'running');
     const status = (now: number) => ({
       ...statusOf(this.#state, now, since, this.#workers.reports),
       ...this.#images?.status,
@@ -110,6 +114,9 @@ export class Supervisor {
       },
       adopt: (pid) => this.#workers.adopt(pid),
       kill: (pid) => this.#workers.kill(pid),
+      announce: () => {
+        if (!this.#announced) this.#announce();
+      },
       exit: (code, reason) => {
         if (reason !== undefined) this.#workers.reports.fail(reason);
         return this.#exit(code);
@@ -118,15 +125,15 @@ export class Supervisor {
   }
 
   /**
-   * Starts workers and keeps them. Returns in each that is a fork; the supervisor's own process ends
-   * here.
+   * Starts workers and keeps them. Returns in each that is a fork, and in each image that is a copy of
+   * this process; the supervisor's own process ends here.
    * @throws if the first fork cannot be made at all, with everything undone
    */
-  run(): ForkedWorker {
+  run(): ForkedWorker | (CopiedImage & { isFirst: boolean }) {
     try {
       for (;;) {
-        const worker = this.#decide();
-        if (worker !== undefined) return worker;
+        const forked = this.#decide() ?? this.#copyImage();
+        if (forked !== undefined) return forked;
         this.#wait();
       }
     } catch (error) {
@@ -314,6 +321,7 @@ export class Supervisor {
   }
 
   #announce(): void {
+    this.#announced = true;
     const problem = this.#reportsTo.ready();
     if (problem !== undefined) this.#tell({ event: 'no-manager', error: problem.message });
   }
@@ -321,11 +329,7 @@ export class Supervisor {
   #fork({ id, generation, restarts }: WorkerIdentity): ForkedWorker | undefined {
     let started: ReturnType<Starter['start']>;
     try {
-      started = this.#starter.start({ id, generation, restarts }, () => {
-        this.#resources.release();
-        this.#workers.release();
-        this.#images?.release();
-      });
+      started = this.#starter.start({ id, generation, restarts }, this.#leave);
     } catch (error) {
       this.#cannotFork(id, error as NodeJS.ErrnoException);
       return undefined;
@@ -337,6 +341,20 @@ export class Supervisor {
     this.#queue.unshift({ type: 'forked', now: performance.now(), id, pid, random: Math.random() });
     return undefined;
   }
+
+  #copyImage(): (CopiedImage & { isFirst: boolean }) | undefined {
+    if (this.#images?.copyDue !== true) return undefined;
+    const copy = this.#images.makeCopy(this.#leave);
+    if (copy === undefined) this.#forks++;
+    return copy;
+  }
+
+  /** In a fork: undoes what makes this supervisor. */
+  readonly #leave = (): void => {
+    this.#resources.release();
+    this.#workers.release();
+    this.#images?.release();
+  };
 
   /** For want of processes, memory or descriptors, which may come again; otherwise for good. */
   #cannotFork(id: number, error: NodeJS.ErrnoException): void {
@@ -388,7 +406,7 @@ export class Supervisor {
   #reportEnd(code: number): void {
     if (code !== 0) {
       this.#reportsTo.ended(code, this.#workers.reports.lastError);
-    } else if (this.#stopped && !this.#state.announced) {
+    } else if (this.#stopped && !this.#announced) {
       const { lastError } = this.#workers.reports;
       const text = this.#isTrial ? lastError : undefined;
       this.#reportsTo.ended(1, text ?? 'doublefork: stopped before the workers were ready');

@@ -19,11 +19,11 @@ import { arrived, becameReady, forked, resetWatchdog, unforked } from './startin
 import type { Action, Event, Limits, State, SupervisorPhase } from './state.js';
 import { type ProcessEvent, type ProcessTable, Transition } from './transition.js';
 
-/** A supervisor that has not started anything yet. */
-export function initial(limits: Limits): State {
+/** A supervisor that has not started anything yet; parked: another image is to serve. */
+export function initial(limits: Limits, phase: 'running' | 'parked' = 'running'): State {
   return {
     limits,
-    phase: 'running',
+    phase,
     slots: [],
     replacements: [],
     recycling: false,
