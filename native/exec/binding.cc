@@ -41,7 +41,9 @@ bool StartsWith(const char* text, const std::string& start) {
 }
 
 // What the process has now, byte for byte, with the handoff if there is one, and with LISTEN_PID
-// (sd_listen_fds(3)) naming the new process where it named this one.
+// (sd_listen_fds(3)) naming the new process where it named this one. Another program has no
+// handoff; it is told that it is started by us, so that it stays in the foreground: START_VARIABLE
+// of src/detach/command.ts.
 void FillEnvironment(Image& image, const std::string& variable, const std::string& handoff) {
   const std::string assignment = variable + "=";
   const std::string listen_name = "LISTEN_PID=";
@@ -54,7 +56,7 @@ void FillEnvironment(Image& image, const std::string& variable, const std::strin
       image.environment.push_back(*entry);
     }
   }
-  if (!handoff.empty()) image.with_pid.push_back(assignment + handoff + ":");
+  image.with_pid.push_back(handoff.empty() ? "DOUBLEFORK_START=" : assignment + handoff + ":");
 }
 
 // The word's descriptor and the pipe's inode, so that a variable left over from elsewhere cannot

@@ -11,9 +11,10 @@ import { KEYS, type Key, optionOf } from '../config/keys.js';
 import { startOrder } from '../config/order.js';
 import { ConfigError } from '../config/value.js';
 import type { App } from '../control/app.js';
+import { logFor } from '../control/folders.js';
 import type { Origin } from '../control/prepare.js';
 import { checkName, noteEnd, readRecord } from '../control/record.js';
-import { runInForeground, startApp } from '../control/start.js';
+import { lengthOf, runInForeground, startApp, written } from '../control/start.js';
 import { stopDaemon } from '../control/stop.js';
 import { daemonStatus } from '../control/target.js';
 import type { Turn } from '../control/turn.js';
@@ -27,7 +28,7 @@ import { readable } from '../posix/watch.js';
 import { EXIT } from './exit.js';
 import { complain, write } from './output.js';
 import { asBefore } from './restart-as.js';
-import { firstEnd, superviseFor } from './supervised.js';
+import { firstEnd, firstEndBefore, superviseFor } from './supervised.js';
 import { configHere, takeTurn } from './targets.js';
 
 /** What the command line says of the app; the same keys as in a config file. */
@@ -237,7 +238,7 @@ export async function begin(app: App, json: boolean, origin?: Origin, given?: Tu
     return await startApp(app, say, origin, { supervise, turn });
   }
   const supervise = await superviseFor(app, false);
-  const since = Date.now();
+  const since: Since = { time: Date.now(), log: lengthOf(logFor(app)) };
   const starter = process.ppid;
   const [out, into] = pipe();
   const launcher = fork({ recordLocks: 'lose' });
@@ -248,17 +249,27 @@ export async function begin(app: App, json: boolean, origin?: Origin, given?: Tu
     return await startApp(app, say, origin, { starter, supervise, turn });
   }
   close(into);
-  await waitFor(launcher, json ? undefined : wait);
+  let isOver = false;
+  const waiting = waitFor(launcher, json ? undefined : wait).then(() => {
+    isOver = true;
+  });
+  const isAwaited = supervise !== undefined && app.ready !== 'none';
+  const ended = isAwaited ? await firstEndBefore(app, () => isOver) : undefined;
+  // It would be started again and again, while somebody waits for it.
+  if (ended !== undefined && !isOver) await stopDaemon({ name }, { schedule: app.stop });
+  await waiting;
   const said = lastWords(out);
   const { exitCode, signal } = waitpid(launcher);
   process.exitCode = signal === null ? exitCode! : 128 + constants.signals[signal];
   if (process.exitCode === 0) {
     process.stderr.write(said);
+    if (isAwaited) write(say(readRecord(name)!.pid));
     // A supervisor is ready at once. Whether its program is must be seen.
-    if (supervise !== undefined) await settled(app, since, say);
+    else if (supervise !== undefined) await settled(app, since, say);
     return;
   }
-  noteEnd(name, since, said.split('\n')[0]!.replace(/^doublefork: /, ''));
+  if (ended !== undefined) return failed(app, since, `the program ${ended} before it was ready`);
+  noteEnd(name, since.time, said.split('\n')[0]!.replace(/^doublefork: /, ''));
   // What was thrown is in JSON already.
   if (json && !said.startsWith('{'))
     complain(
@@ -267,15 +278,27 @@ export async function begin(app: App, json: boolean, origin?: Origin, given?: Tu
   else process.stderr.write(said);
 }
 
-async function settled(app: App, since: number, say: (pid: number) => string): Promise<void> {
+/** When a start has begun, and how long its log was then. */
+interface Since {
+  time: number;
+  log: number;
+}
+
+async function settled(app: App, since: Since, say: (pid: number) => string): Promise<void> {
   const { name } = app;
   const ended = await firstEnd(app);
   const pid = readRecord(name)?.pid;
   if (ended === undefined && pid !== undefined) return write(say(pid));
   await stopDaemon({ name }, { schedule: app.stop });
-  noteEnd(name, since, `the program ${ended}`);
-  const logs = `see doublefork logs ${name}`;
-  complain(new Error(`${name} was not started: the program ${ended}; ${logs}`));
+  failed(app, since, `the program ${ended}`);
+}
+
+function failed(app: App, since: Since, how: string): void {
+  const { name } = app;
+  noteEnd(name, since.time, how);
+  const said = written(logFor(app), since.log);
+  const why = `${name} was not started: ${how}; see doublefork logs ${name}${said}`;
+  complain(Object.assign(new Error(why), { code: 'ERR_START_FAILED' }));
   process.exitCode = EXIT.failed;
 }
 

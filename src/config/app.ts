@@ -1,11 +1,11 @@
 // Checks what a config file or the command line says about a program, and fills in the defaults.
 
 import { basename, isAbsolute, resolve } from '../builtin/path.js';
-import type { App } from '../control/app.js';
+import { type App, isSupervised, SUPERVISION } from '../control/app.js';
 import { checkName } from '../control/record.js';
 import { DEFAULT_SCHEDULE } from '../control/schedule.js';
 import { SETTLE_MS } from '../detach/daemon.js';
-import { KEYS, SUPERVISION, sentence } from './keys.js';
+import { KEYS, sentence } from './keys.js';
 import { type Check, ConfigError, entries, word } from './value.js';
 
 /** What an app must be. */
@@ -60,38 +60,21 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     envFile: absolute(given.envFile),
     dependsOn: given.dependsOn,
     namespace: given.namespace,
-    ...supervision(given, path),
+    ...supervisionOf(given),
   };
 }
 
 type Supervision = Pick<App, (typeof SUPERVISION)[number]>;
 
-/** What an app says of its supervisor, as supervise() takes it. */
-export const supervisionOf = (app: App): Partial<Supervision> =>
+/** What was said of its supervisor, as supervise() takes it; nothing: the program runs without one. */
+export const supervisionOf = (app: Partial<App>): Partial<Supervision> =>
   Object.fromEntries(
     SUPERVISION.flatMap((key) => (app[key] === undefined ? [] : [[key, app[key]]])),
   );
 
-/** What was said of that; nothing: the program runs without a supervisor. */
-function supervision(given: Partial<App>, path: readonly string[]): Partial<Supervision> {
-  const said = SUPERVISION.filter((key) => given[key] !== undefined);
-  if (said.length > 0 && given.ready !== undefined && given.ready !== 'none') {
-    throw new ConfigError(
-      `cannot stand beside ready: "${given.ready}": a program that is started again is ready when it has lived for the time of settle`,
-      [...path, said[0]!],
-    );
-  }
-  return Object.fromEntries(said.map((key) => [key, given[key]]));
-}
-
-/** Whether the command is to be the supervisor of the program. */
-export const isSupervised = (app: App): boolean =>
-  SUPERVISION.some((key) => app[key] !== undefined);
-
 /** A supervisor ends when its workers have, or were killed: it gets the time for that. */
 function defaultStop(given: Partial<App>): string {
-  const supervised = SUPERVISION.some((key) => given[key] !== undefined);
-  if (!supervised) return DEFAULT_SCHEDULE;
+  if (!isSupervised(given)) return DEFAULT_SCHEDULE;
   // 0 is: for ever.
   if (given.stopTimeout === 0) return 'TERM/forever/3600';
   return `TERM/${Math.ceil((given.stopTimeout ?? 10_000) / 1000) + 5}/KILL/5`;

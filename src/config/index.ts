@@ -39,6 +39,7 @@ export interface AppConfig {
   /** With its unit: `'512M'`. */
   memoryLimit?: string;
   stopTimeout?: Time;
+  watchdog?: Time;
 }
 
 /** What a config file says: apps by name, or one app alone. */

@@ -152,18 +152,6 @@ const backoff: Check<NonNullable<App['backoff']>> = (value, path) => {
 const READY = ['none', 'notify', 'fd'] as const;
 const RESTART = ['always', 'on-failure', 'never'] as const;
 
-/** What makes the command a supervisor of the program. */
-export const SUPERVISION = [
-  'restart',
-  'workers',
-  'maxRestarts',
-  'maxFailures',
-  'minUptime',
-  'backoff',
-  'memoryLimit',
-  'stopTimeout',
-] as const satisfies (keyof App)[];
-
 export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>> } = {
   name: {
     check: sentence(checkName),
@@ -351,6 +339,12 @@ export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>>
     summary: 'how long it may take to end, before it is killed; default: 10',
     value: '<seconds>',
     option: 'stop-timeout',
+  },
+  watchdog: {
+    check: time,
+    schema: TIME,
+    summary: 'end and restart it when it has not sent WATCHDOG=1 by sd_notify for so long',
+    value: '<seconds>',
   },
 };
 

@@ -39,4 +39,22 @@ export interface App {
   backoff?: { initial?: number; max?: number; factor?: number; jitter?: number };
   memoryLimit?: number;
   stopTimeout?: number;
+  watchdog?: number;
 }
+
+/** What makes the command a supervisor of the program. */
+export const SUPERVISION = [
+  'restart',
+  'workers',
+  'maxRestarts',
+  'maxFailures',
+  'minUptime',
+  'backoff',
+  'memoryLimit',
+  'stopTimeout',
+  'watchdog',
+] as const satisfies (keyof App)[];
+
+/** Whether the command is to be the supervisor of the program. */
+export const isSupervised = (app: Partial<App>): boolean =>
+  SUPERVISION.some((key) => app[key] !== undefined);

@@ -10,7 +10,7 @@ import { checkLimits, isAbove, type LimitSetting } from '../detach/limits.js';
 import { posixError, whileTrying } from '../posix/errors.js';
 import { forkSupport } from '../posix/fork.js';
 import { getrlimit } from '../posix/limits.js';
-import type { App } from './app.js';
+import { type App, isSupervised } from './app.js';
 import {
   CONTROL_VARIABLE,
   controlFor,
@@ -103,10 +103,11 @@ function readEnvironment(file: string): Record<string, string | undefined> {
   }
 }
 
-/** Who waits for a word needs a process of its own, beside the program. */
-function refuseWithoutFork({ name, ready }: App): void {
+/** Who waits for a word needs a process of its own, beside the program, as a supervisor is. */
+function refuseWithoutFork(app: App): void {
+  const { name, ready } = app;
   const support = forkSupport();
-  if (ready === 'none' || support.supported) return;
+  if (ready === 'none' || support.supported || (ready === 'notify' && isSupervised(app))) return;
   const why = `${name} cannot be started with ready: '${ready}', which needs the fork engine: ${support.reason}`;
   throw posixError(-os.errno.ENOTSUP, 'fork', undefined, why);
 }

@@ -1,6 +1,6 @@
 // Starts a program, any program, as a daemon under a name.
 
-import { closeSync, fstatSync, openSync, readSync, writeSync } from '../builtin/fs.js';
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { START_VARIABLE } from '../detach/command.js';
 import type { Daemon } from '../detach/daemon.js';
@@ -68,7 +68,8 @@ export async function startApp(
   const daemon = detach(app.name, {
     detach: 'always',
     ready: 'manual',
-    readyTimeout: app.timeout,
+    // A supervisor sees to it, and ends a program that is late.
+    readyTimeout: supervise === undefined ? app.timeout : 0,
     pidfile: start.pidfile,
     log: start.log,
     cwd: app.cwd,
@@ -229,16 +230,24 @@ function note({ app, origin, pidfile, log, turn }: Running): void {
   turn?.release();
 }
 
+/** How long a log is; 0: there is none yet. */
+export const lengthOf = (log: string): number =>
+  statSync(log, { throwIfNoEntry: false })?.size ?? 0;
+
 /** What was written to the log since, for a message; at most the last 4 kB. */
-function written(log: string, since: number): string {
+export function written(log: string, since: number): string {
   const fd = openSync(log, 'r');
   const { size } = fstatSync(fd);
   const buffer = Buffer.alloc(Math.max(0, Math.min(size - since, 4096)));
   readSync(fd, buffer, 0, buffer.length, size - buffer.length);
   closeSync(fd);
-  const text = buffer.toString('utf8').trimEnd();
+  const lines = buffer.toString('utf8').trimEnd().split('\n');
+  // Not what a supervisor has decided: that is not the program's.
+  const text = lines.filter((line) => !DECISION.test(line)).join('\n');
   return text === '' ? '' : `\nIt wrote to ${log}:\n${text}`;
 }
+
+const DECISION = /^\{"level":\d+,"time":\d+,.*"name":"doublefork"/;
 
 /** A program that closes what it inherits has let go of its pidfile; its record still tells. */
 function refuseSecond(name: string): void {

@@ -7,6 +7,7 @@ import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
 import type { Limits, RestartRule } from './policy/state.js';
+import type { ProgramWords } from './program-channel.js';
 
 /** How long to wait before a worker that failed is started again. */
 export interface Backoff {
@@ -43,9 +44,11 @@ export interface SuperviseOptions {
   /**
    * Whether a worker is ready once it is started, or once it calls `worker.ready()`. Default
    * `'manual'` if `readyTimeout` is given or a launcher waits (`daemonize({ ready: 'manual' })`),
-   * otherwise `'started'`.
+   * otherwise `'started'`. A program of `exec` is ready once it is started, or once it sends READY=1 to
+   * `$NOTIFY_SOCKET`, sd_notify(3) (`'notify'`), or writes a newline to descriptor 3 (`'fd'`, which needs
+   * the fork engine).
    */
-  ready?: 'started' | 'manual';
+  ready?: 'started' | 'manual' | 'notify' | 'fd';
   /** How long a worker may take to become ready; 0: any time. Default 60,000. Then it has failed. */
   readyTimeout?: number;
   /** What tells a worker to end. Default `'SIGTERM'`. */
@@ -55,7 +58,9 @@ export interface SuperviseOptions {
   /**
    * A worker that does not ping for so long hangs: it gets SIGABRT and is started again. It pings by
    * itself for as long as its event loop turns, or with `{ timeout, ping: 'manual' }` only when it
-   * calls `worker.ping()`. Default 0: no watchdog.
+   * calls `worker.ping()`. A program of `exec` has to send WATCHDOG=1 to `$NOTIFY_SOCKET`, and finds the
+   * time in `$WATCHDOG_USEC`: sd_watchdog_enabled(3). It counts from when it is ready. Default 0: no
+   * watchdog.
    */
   watchdog?: number | { timeout: number; ping?: 'automatic' | 'manual' };
   /** Resident memory in bytes, above which a worker is replaced by a new one; 0 (default): any. */
@@ -126,6 +131,8 @@ export interface SupervisorSettings {
   /** `'auto'`, `'none'` or an absolute path. */
   cgroup: string;
   exec: readonly string[] | undefined;
+  /** What a program of `exec` tells. */
+  words: ProgramWords;
   keepPrevious: boolean;
   keeper: boolean;
   rollbackOnFailure: boolean;
@@ -195,12 +202,19 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
   refuseUnknown(options, Object.keys(KNOWN), 'options');
   const count = (name: keyof SuperviseOptions, fallback: number, most = LONGEST) =>
     integer(options[name] ?? fallback, `options.${name}`, 0, most);
-  const manualReady =
-    options.ready === undefined
-      ? options.exec === undefined && (options.readyTimeout !== undefined || context.awaited)
-      : oneOf(options.ready, 'ready', ['started', 'manual']) === 'manual';
-  if (options.exec !== undefined && manualReady) {
-    throw outOfRange('options.ready', "'started' when options.exec is given", options.ready);
+  const byItself =
+    options.exec === undefined && (options.readyTimeout !== undefined || context.awaited);
+  const ready =
+    options.ready === undefined && byItself
+      ? 'manual'
+      : oneOf(options.ready, 'ready', ['started', 'manual', 'notify', 'fd']);
+  if (options.exec !== undefined && ready === 'manual') {
+    const words = "'started', 'notify' or 'fd' when options.exec is given";
+    throw outOfRange('options.ready', words, options.ready);
+  }
+  if (options.exec === undefined && (ready === 'notify' || ready === 'fd')) {
+    const words = `'started' or 'manual' without options.exec`;
+    throw outOfRange('options.ready', words, options.ready);
   }
   const stopSignal = options.stopSignal ?? 'SIGTERM';
   signalNumber(stopSignal);
@@ -216,12 +230,11 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
       backoff: backoffOf(options.backoff ?? {}),
       // It depends on the engine.
       arrives: false,
-      manualReady,
+      manualReady: ready !== 'started',
       readyTimeout: count('readyTimeout', 60_000),
       stopSignal,
       stopTimeout: count('stopTimeout', 10_000),
-      // A program that is not this one has no way to ping.
-      watchdog: options.exec === undefined ? watchdog.timeout : 0,
+      watchdog: watchdog.timeout,
       memoryLimit: count('memoryLimit', 0, Number.MAX_SAFE_INTEGER),
       maxLifetime: count('maxLifetime', 0),
       lifetimeJitter: fraction(options.lifetimeJitter ?? 0.1, 'options.lifetimeJitter'),
@@ -236,6 +249,7 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
     log: logOf(options.log ?? 'stderr', context),
     cgroup: groupOf(options.cgroup ?? 'auto', context),
     exec: options.exec && command(options.exec, context),
+    words: { ready: ready === 'manual' ? 'started' : ready, watchdog: watchdog.timeout },
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
     recordLocks: recordLockPolicy(options.recordLocks),
   };

@@ -5,6 +5,7 @@ import { ControlSocket } from './control.js';
 import { keepYoungGenerationSmall, letYoungGenerationGrow } from './heap.js';
 import { Journal } from './journal.js';
 import type { SupervisorSettings } from './options.js';
+import { ProgramChannels } from './program-channel.js';
 import { SelfPipe } from './self-pipe.js';
 
 const SIGNALS = [
@@ -21,6 +22,8 @@ export class Resources implements Disposable {
   readonly journal: Journal;
   readonly control: ControlSocket | undefined;
   readonly groups: Groups | undefined;
+  /** Of the programs that the workers run; undefined: they are this one. */
+  readonly channels: ProgramChannels | undefined;
   readonly signals: SelfPipe;
 
   /** @throws what opening the log, the control socket and the group does, with nothing changed */
@@ -29,8 +32,10 @@ export class Resources implements Disposable {
     try {
       this.control = openControl(settings, this.journal);
       this.groups = openGroups(settings, this.journal);
+      this.channels = openChannels(settings, this.control);
       this.signals = new SelfPipe(SIGNALS);
     } catch (error) {
+      this.channels?.[Symbol.dispose]();
       this.groups?.[Symbol.dispose]();
       this.control?.[Symbol.dispose]();
       this.journal[Symbol.dispose]();
@@ -51,6 +56,7 @@ export class Resources implements Disposable {
   [Symbol.dispose](): void {
     letYoungGenerationGrow();
     this.signals.close();
+    this.channels?.[Symbol.dispose]();
     this.groups?.[Symbol.dispose]();
     this.control?.[Symbol.dispose]();
     this.journal[Symbol.dispose]();
@@ -67,6 +73,14 @@ function openControl({ control }: SupervisorSettings, journal: Journal): Control
     journal.tell({ event: 'no-control', error: (error as Error).message });
     return undefined;
   }
+}
+
+function openChannels(
+  { exec, words, control }: SupervisorSettings,
+  opened: ControlSocket | undefined,
+): ProgramChannels | undefined {
+  if (exec === undefined) return undefined;
+  return new ProgramChannels(words, control?.path, opened !== undefined);
 }
 
 function openGroups({ cgroup }: SupervisorSettings, journal: Journal): Groups | undefined {

@@ -1,5 +1,6 @@
 // Starts the processes of workers: forks of the supervisor, or with the exec engine other images.
 
+import { START_VARIABLE } from '../detach/command.js';
 import { execInto } from '../detach/exec-into.js';
 import { errorText } from '../posix/errors.js';
 import { forkProcess } from '../posix/fork.js';
@@ -7,16 +8,23 @@ import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit, PR_SET_PDEATHSIG, prctl, setpgid } from '../posix/process.js';
 import { SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 import type { Groups, WorkerGroup } from './cgroup.js';
+import { MANAGER_VARIABLES, type ProgramChannel, type ProgramChannels } from './program-channel.js';
 import { blockSignals } from './self-pipe.js';
 import type { Spawner } from './spawner.js';
 import type { WorkerIdentity } from './worker.js';
-import { openWorkerPipe, type WorkerPipeReader, type WorkerPipeWriter } from './worker-pipe.js';
+import {
+  type MessageSource,
+  openWorkerPipe,
+  type WorkerPipeReader,
+  type WorkerPipeWriter,
+} from './worker-pipe.js';
 
 /** A worker's process, as its supervisor has it. */
 export interface StartedProcess {
   kind: 'started';
   pid: number;
-  pipe: WorkerPipeReader;
+  /** What it says, and how: by the pipe of workers, and as another program does. */
+  sources: readonly MessageSource[];
   group: WorkerGroup | undefined;
   /** Whether it still has to reach supervise(), and says so then. */
   arriving: boolean;
@@ -36,22 +44,30 @@ interface Parts {
   reader: WorkerPipeReader;
   writer: WorkerPipeWriter;
   group: WorkerGroup | undefined;
+  channel: ProgramChannel | undefined;
+}
+
+/** Another program, that workers run. */
+export interface Program {
+  /** Its path and its arguments. */
+  argv: readonly string[];
+  channels: ProgramChannels;
 }
 
 export class Starter {
   readonly #spawner: Spawner | undefined;
   readonly #groups: Groups | undefined;
-  readonly #program: readonly string[] | undefined;
+  readonly #program: Program | undefined;
 
   /**
    * @param spawner the exec engine; undefined: workers are forks
    * @param groups in which each gets one of its own
-   * @param program what a fork becomes, with its arguments; undefined: it goes on as it is
+   * @param program what a worker becomes; undefined: it goes on as it is
    */
   constructor(
     spawner: Spawner | undefined,
     groups: Groups | undefined,
-    program: readonly string[] | undefined,
+    program: Program | undefined,
   ) {
     this.#spawner = spawner;
     this.#groups = groups;
@@ -70,11 +86,11 @@ export class Starter {
     let parts: Parts | undefined;
     let made: { pid: number; error: Error | undefined };
     try {
-      parts = openParts(this.#groups);
+      parts = openParts(this.#groups, this.#program?.channels);
       made =
         this.#spawner === undefined
           ? { pid: forkProcess({ parent: 'main-thread', recordLocks: 'lose' }), error: undefined }
-          : this.#spawner.start(identity, parts.writer, parts.group);
+          : startImage(this.#spawner, identity, parts);
     } catch (error) {
       if (parts !== undefined) discard(parts);
       unblockSignals();
@@ -84,13 +100,14 @@ export class Starter {
       keepInSupervisor(made.pid, parts);
       unblockSignals();
       const arriving = made.error === undefined && this.#spawner?.arrives === true;
-      return { kind: 'started', ...made, pipe: parts.reader, group: parts.group, arriving };
+      const sources = [parts.reader, ...(parts.channel?.sources ?? [])];
+      return { kind: 'started', ...made, sources, group: parts.group, arriving };
     }
     try {
       becomeWorker(supervisor, parts);
       leaveSupervisor();
       unblockSignals();
-      if (this.#program !== undefined) runProgram(this.#program);
+      if (this.#program !== undefined) runProgram(this.#program, parts.channel!);
       runChildHooks({ moved: false });
     } catch (error) {
       parts.writer.error(errorText(error));
@@ -100,25 +117,29 @@ export class Starter {
   }
 }
 
-function openParts(groups: Groups | undefined): Parts {
-  const { reader, writer } = openWorkerPipe();
+function openParts(groups: Groups | undefined, channels: ProgramChannels | undefined): Parts {
+  const parts: Parts = { ...openWorkerPipe(), group: undefined, channel: undefined };
   try {
-    return { reader, writer, group: groups?.add() };
+    parts.channel = channels?.add();
+    parts.group = groups?.add();
+    return parts;
   } catch (error) {
-    discard({ reader, writer, group: undefined });
+    discard(parts);
     throw error;
   }
 }
 
-function discard({ reader, writer, group }: Parts): void {
+function discard({ reader, writer, group, channel }: Parts): void {
+  channel?.[Symbol.dispose]();
   group?.close();
   group?.remove();
   reader[Symbol.dispose]();
   writer.close();
 }
 
-function keepInSupervisor(pid: number, { writer, group }: Parts): void {
+function keepInSupervisor(pid: number, { writer, group, channel }: Parts): void {
   writer.close();
+  channel?.release();
   group?.close();
   giveGroup(pid);
 }
@@ -154,7 +175,37 @@ export function endWith(parent: number): void {
   if (process.ppid !== parent) _exit(1);
 }
 
-function runProgram(argv: readonly string[]): never {
+function runProgram({ argv }: Program, channel: ProgramChannel): never {
   sigprocmask(SIG_SETMASK, []);
-  execInto({ path: argv[0]!, argv }, process.env);
+  channel.attach();
+  // A program that calls daemonize() itself stays where its supervisor sees it.
+  const env = { ...environmentFor(channel), [START_VARIABLE]: String(process.pid) };
+  execInto({ path: argv[0]!, argv }, env);
+}
+
+/** A service manager's words are for this process alone. */
+function environmentFor({ env }: ProgramChannel): Record<string, string | undefined> {
+  const own = { ...process.env };
+  for (const name of MANAGER_VARIABLES) delete own[name];
+  return { ...own, ...env };
+}
+
+/** The new process has the environment of this one, which no other thread changes meanwhile. */
+function startImage(
+  spawner: Spawner,
+  identity: WorkerIdentity,
+  { writer, group, channel }: Parts,
+): { pid: number; error: Error | undefined } {
+  if (channel === undefined) return spawner.start(identity, writer, group);
+  const before = MANAGER_VARIABLES.map((name) => [name, process.env[name]] as const);
+  const set = (name: string, value: string | undefined) => {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  };
+  try {
+    for (const name of MANAGER_VARIABLES) set(name, channel.env[name]);
+    return spawner.start(identity, writer, group);
+  } finally {
+    for (const [name, value] of before) set(name, value);
+  }
 }

@@ -202,7 +202,7 @@ function needFork(): void {
 
 /** @returns undefined: workers are forks */
 function spawnerFor(
-  { engine, exec }: SupervisorSettings,
+  { engine, exec, words }: SupervisorSettings,
   children: readonly Child[],
 ): Spawner | undefined {
   // Copies of a Worker would all speak to the one child that it has, such as a loader's compiler.
@@ -210,6 +210,11 @@ function spawnerFor(
   if (!isImage) {
     if (forkSupport().supported) return undefined;
     if (engine === 'fork') needFork();
+  }
+  if (words.ready === 'fd') {
+    // Descriptor 3 is this process's own; only a fork of it can have another one.
+    const why = "ready: 'fd' needs the fork engine; ready: 'notify' does not";
+    throw posixError(-constants.errno.ENOTSUP, 'supervise', undefined, why);
   }
   return new Spawner(exec ?? thisVersion('supervise'));
 }

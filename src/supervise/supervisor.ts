@@ -76,8 +76,9 @@ export class Supervisor {
     this.#reportsTo = reportsTo;
     this.#isTrial = reportsTo.isTrial === true;
     this.#resources = new Resources(settings);
-    const { control, groups, journal } = this.#resources;
-    this.#starter = new Starter(spawner, groups, settings.exec);
+    const { control, groups, channels, journal } = this.#resources;
+    const program = settings.exec && { argv: settings.exec, channels: channels! };
+    this.#starter = new Starter(spawner, groups, program);
     this.#memory = new MemoryWatch(settings.limits.memoryLimit, since);
     this.#workers = new Workers(
       () => this.#memory.ranOut(),
@@ -397,6 +398,7 @@ export class Supervisor {
   #exit(code: number): never {
     waitUntil(() => !this.#workers.clear(), CLEARING, 2);
     this.#resources.groups?.[Symbol.dispose]();
+    this.#resources.channels?.[Symbol.dispose]();
     if (!this.#reportsTo.isWorker) for (const listener of openListeners()) listener.close();
     this.#reportEnd(code);
     this.#resources.control?.[Symbol.dispose]();

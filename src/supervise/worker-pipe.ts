@@ -29,6 +29,17 @@ const LONGEST_TEXT = 16_384;
 /** One for all: a supervisor that lives for years must not make garbage with each message it reads. */
 const buffer = Buffer.alloc(65_536);
 
+/** Where messages of one process come from. */
+export interface MessageSource extends Disposable {
+  readonly fd: number;
+  /** Whether nobody is left who could say anything. */
+  readonly ended: boolean;
+  /** What came since the last time. */
+  read(): Message[];
+  /** In a copy of the supervisor, which leaves all to that. */
+  close(): void;
+}
+
 /** The two ends. Neither waits for the other: a supervisor or a worker that hangs does not spread. */
 export function openWorkerPipe(): { reader: WorkerPipeReader; writer: WorkerPipeWriter } {
   const [read, write] = pipe();
@@ -38,7 +49,7 @@ export function openWorkerPipe(): { reader: WorkerPipeReader; writer: WorkerPipe
 }
 
 /** The supervisor's end. */
-export class WorkerPipeReader implements Disposable {
+export class WorkerPipeReader implements MessageSource {
   readonly fd: number;
   #rest = '';
   /** Whether the other end was closed, by the worker and all of its copies. */
@@ -64,8 +75,12 @@ export class WorkerPipeReader implements Disposable {
     return lines.flatMap((line) => parse(line) ?? []);
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     closeSync(this.fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

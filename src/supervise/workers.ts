@@ -7,12 +7,12 @@ import { Families, killQuietly } from './family.js';
 import type { Event, Outcome } from './policy/state.js';
 import { WorkerReports } from './reports.js';
 import type { StartedProcess } from './starter.js';
-import type { WorkerPipeReader } from './worker-pipe.js';
+import type { MessageSource } from './worker-pipe.js';
 
 export class Workers {
   readonly reports = new WorkerReports();
   readonly #families = new Families();
-  readonly #pipes = new Map<number, WorkerPipeReader>();
+  readonly #sources = new Map<number, readonly MessageSource[]>();
   /** Images that have not reached supervise() yet, and the signals to pass on to them then. */
   readonly #arriving = new Map<number, Set<NodeJS.Signals>>();
   readonly #memoryRanOut: () => boolean;
@@ -27,8 +27,8 @@ export class Workers {
     this.#memoryRanOut = memoryRanOut;
   }
 
-  add({ pid, pipe, group, arriving, error }: StartedProcess): void {
-    this.#pipes.set(pid, pipe);
+  add({ pid, sources, group, arriving, error }: StartedProcess): void {
+    this.#sources.set(pid, sources);
     this.#families.add(pid, group);
     if (error !== undefined) this.reports.error(pid, error.message);
     else if (arriving) this.#arriving.set(pid, new Set());
@@ -41,21 +41,23 @@ export class Workers {
 
   pollRequests(): PollRequest[] {
     const requests: PollRequest[] = [];
-    for (const { ended, fd } of this.#pipes.values()) {
-      if (!ended) requests.push({ fd, events: POLLIN });
+    for (const sources of this.#sources.values()) {
+      for (const { ended, fd } of sources) if (!ended) requests.push({ fd, events: POLLIN });
     }
     return requests;
   }
 
   /** What workers have said, as far as it concerns the policy. */
   *read(ready: ReadonlyMap<number, number>, now: number): Generator<Event> {
-    for (const [pid, pipe] of this.#pipes) {
-      if (ready.has(pipe.fd)) yield* this.#readPipe(pid, pipe, now);
+    for (const [pid, sources] of this.#sources) {
+      for (const source of sources) {
+        if (ready.has(source.fd)) yield* this.#readFrom(source, pid, now);
+      }
     }
   }
 
-  *#readPipe(pid: number, pipe: WorkerPipeReader, now: number): Generator<Event> {
-    for (const message of pipe.read()) {
+  *#readFrom(source: MessageSource, pid: number, now: number): Generator<Event> {
+    for (const message of source.read()) {
       if (message.type === 'status') this.reports.status(pid, message.text);
       else if (message.type === 'error') this.reports.error(pid, message.text);
       else if (message.type === 'reload') this.#onReload(pid);
@@ -78,13 +80,12 @@ export class Workers {
   }
 
   *#exited({ pid, exitCode, signal, coreDumped }: WaitResult, now: number): Generator<Event> {
-    const pipe = this.#pipes.get(pid);
-    if (pipe !== undefined) {
+    for (const source of this.#sources.get(pid) ?? []) {
       // Its last words, and that it was ready, come before its end.
-      yield* this.#readPipe(pid, pipe, now);
-      pipe[Symbol.dispose]();
-      this.#pipes.delete(pid);
+      yield* this.#readFrom(source, pid, now);
+      source[Symbol.dispose]();
     }
+    this.#sources.delete(pid);
     this.#arriving.delete(pid);
     this.reports.gone(pid);
     const outOfMemory = signal === 'SIGKILL' && this.#memoryRanOut();
@@ -121,6 +122,6 @@ export class Workers {
 
   /** In a worker: closes the copies of the supervisor's ends. */
   release(): void {
-    for (const pipe of this.#pipes.values()) pipe[Symbol.dispose]();
+    for (const sources of this.#sources.values()) for (const source of sources) source.close();
   }
 }

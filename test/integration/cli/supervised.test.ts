@@ -62,7 +62,7 @@ describe('a program is started again', () => {
   test('what cannot be said together, or not so, is refused', async () => {
     const place = new Place();
     for (const [words, message] of [
-      ['--restart always --ready notify', '--restart cannot stand beside ready: "notify"'],
+      ['--watchdog 010', '--watchdog must be a number of seconds, such as 30 or 0.5'],
       ['--restart sometimes', "option '--restart <when>' argument 'sometimes' is invalid"],
       ['--workers 0', '--workers must be a whole number from 1 to 4096, not "0"'],
       ['--memory-limit 512', '--memory-limit must be a size with its unit, such as "512M"'],
