@@ -19,8 +19,9 @@ export interface DrainOptions {
   timeout?: number;
   /**
    * How long connections stay that have no request under way: on which none has come yet, or that
-   * were kept alive by an answer from before. Default 5000, what node's `keepAliveTimeout` was until
-   * version 24; at most `timeout`.
+   * were kept alive by an answer from before. Default: what those answers have promised, the server's
+   * `keepAliveTimeout`, and 5000 if that is shorter; at most `timeout`. A client that pauses for longer
+   * may send its next request just as the connection is closed, which HTTP cannot prevent.
    */
   idleTimeout?: number;
 }
@@ -64,7 +65,7 @@ export function drain(server: Server, options: DrainOptions = {}): Promise<Drain
   const timeout = integer(options.timeout ?? 9000, 'options.timeout', 0, LONGEST);
   const idleTimeout = Math.min(
     timeout,
-    integer(options.idleTimeout ?? 5000, 'options.idleTimeout', 0, LONGEST),
+    integer(options.idleTimeout ?? promisedBy(server), 'options.idleTimeout', 0, LONGEST),
   );
   const known = draining.get(server);
   if (known !== undefined) return known;
@@ -85,6 +86,11 @@ export function drain(server: Server, options: DrainOptions = {}): Promise<Drain
   });
   draining.set(server, drained);
   return drained;
+}
+
+/** For how long a client may believe that it can use a connection. */
+function promisedBy(server: Server & { keepAliveTimeout?: number }): number {
+  return Math.max(5000, Math.min(server.keepAliveTimeout ?? 0, LONGEST));
 }
 
 /** Once the event loop has accepted what waits, which would be reset with the listening socket. */
@@ -108,11 +114,21 @@ function drainHttp(server: HttpServer, idleTimeout: number): void {
   server.keepAliveTimeout = Math.min(server.keepAliveTimeout || idleTimeout, idleTimeout);
   afterIdle(idleTimeout, () => {
     // Those that were answered before. The others, on which nothing has come, node counts as busy.
-    server.closeIdleConnections?.();
+    closeIdle(server);
     for (const socket of [...socketsOf(server), ...httpSocketsOf(server)]) {
       if (socket.bytesRead === 0) socket.destroy();
     }
   });
+}
+
+/**
+ * Not node's own closeIdleConnections(), for which a connection is idle once its answer is ended: the
+ * client may not have read it all, and would lose the rest.
+ */
+function closeIdle(server: HttpServer): void {
+  const list = connectionsOf(server);
+  if (list === undefined) server.closeIdleConnections?.();
+  for (const { socket } of list?.idle() ?? []) if (!socket?._httpMessage) socket?.destroy();
 }
 
 function isLast(response: ServerResponse): void {
@@ -136,6 +152,8 @@ type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
 /** What node keeps under a symbol: the parsers of all connections, also of those over TLS. */
 interface ConnectionsList {
   all(): { socket?: HttpSocket | null }[];
+  /** On which no request is under way; the answer may be. */
+  idle(): { socket?: HttpSocket | null }[];
 }
 
 /**
@@ -143,11 +161,14 @@ interface ConnectionsList {
  * told to be the last answer, and these connections end by `idleTimeout`.
  */
 function httpSocketsOf(server: HttpServer): HttpSocket[] {
+  return (connectionsOf(server)?.all() ?? []).flatMap(({ socket }) => socket ?? []);
+}
+
+function connectionsOf(server: HttpServer): ConnectionsList | undefined {
   const symbol = Object.getOwnPropertySymbols(server).find(
     ({ description }) => description === 'http.server.connections',
   );
-  const list = (server as unknown as Record<symbol, ConnectionsList | undefined>)[symbol!];
-  return (list?.all() ?? []).flatMap(({ socket }) => socket ?? []);
+  return (server as unknown as Record<symbol, ConnectionsList | undefined>)[symbol!];
 }
 
 // HTTP/2

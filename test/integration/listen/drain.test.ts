@@ -13,6 +13,9 @@ import { run, start } from '../../support/program.js';
 
 type Kind = 'http' | 'https' | 'http2' | 'http2s' | 'net' | 'tls';
 
+/** More than what the kernel takes of an answer for a client that does not read, in bytes. */
+const BIG = 16 << 20;
+
 /** A server that drains on SIGTERM, and answers /slow once it gets SIGUSR2. */
 const SERVER = (kind: Kind, options: object) => `
   const { drain } = doublefork;
@@ -21,6 +24,7 @@ const SERVER = (kind: Kind, options: object) => `
   process.on('SIGUSR2', () => { for (const response of due) response.end('slow'); });
   const answer = (request, response) => {
     report(request.url);
+    if (request.url === '/big') return response.end(Buffer.alloc(${BIG}, 'x'));
     if (request.url !== '/slow') return response.end('fast');
     due.push(response);
   };
@@ -199,6 +203,21 @@ describe.each(['http', 'https', 'http2s'] as const)('%s', (kind) => {
     client.write(GET('/').slice(20));
     expect(await client.read('fast')).toMatch(LAST_ANSWER);
     await client.end();
+    expect(await server.result()).toEqual(CLEAN);
+  });
+
+  test('an answer that is ended, and that its client is slow to read, is no idle connection', async () => {
+    const server = await serve(kind, { idleTimeout: 50, timeout: 100_000 });
+    const client = await Client.connect(kind, server.port);
+    const idle = await Client.connect(kind, server.port);
+    client.socket.pause();
+    client.write(GET('/big'));
+    await server.told('/big');
+    await server.drain();
+    await idle.end();
+    client.socket.resume();
+    const text = await client.end();
+    expect(text.length - text.indexOf('\r\n\r\n') - 4).toBe(BIG);
     expect(await server.result()).toEqual(CLEAN);
   });
 
