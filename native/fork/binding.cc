@@ -77,7 +77,9 @@ Napi::Value DetachBinding(const Napi::CallbackInfo& info) {
     return Refusal(info.Env(), reason);
   }
   WaitingLauncher waiting(launcher, info[1].As<Napi::Number>().Int32Value());
-  const bool copies = confinement.gives_up_privileges() || (waits && HasPrivileges());
+  // A debugger writes its breakpoints into the memory for as long as the launcher runs, and would
+  // not be there for a daemon that comes to one. Of a copy it takes them out when it lets go of it.
+  const bool copies = confinement.gives_up_privileges() || (waits && HasPrivileges()) || IsTraced();
   const MoveRequest request = {MainLoop(info.Env()), info[0].As<Napi::Number>().Int32Value(),
                                copies, confinement, waiting};
   if (MoveProcess(request, reason) < 0) return Refusal(info.Env(), reason);

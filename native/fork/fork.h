@@ -39,6 +39,8 @@ bool IsMachineFit(Reason& reason);
 // Whether there are timers of timer_create(2), which no child has.
 bool HasTimers(Reason& reason);
 bool IsForkSupported(Reason& reason);
+// Whether a debugger, or another tracer, is attached to this process: ptrace(2).
+bool IsTraced();
 
 }  // namespace doublefork
 

@@ -30,7 +30,8 @@ struct MoveRequest {
   uv_loop_t* main_loop;
   int timeout_ms;  // for the other threads to come to rest
   // The daemon gets a copy of the memory. Else it takes the memory itself, and a launcher that
-  // keeps what the daemon has given up would be in its hands: root, for one.
+  // keeps what the daemon has given up would be in its hands: root, for one; and so would the
+  // daemon be in those of a debugger that is attached to the launcher.
   bool copies_memory;
   // Applied in the daemon while it has one thread; the others inherit it.
   const Confinement& confinement;

@@ -51,6 +51,16 @@ bool HasTimers(Reason& reason) {
   return true;
 }
 
+bool IsTraced() {
+  proc::Lines status("/proc/self/status");
+  while (const char* line = status.Next()) {
+    if (!proc::StartsWith(line, "TracerPid:")) continue;
+    const char* tracer = line + sizeof "TracerPid:" - 1;
+    return proc::ReadNumber(tracer, 10) != 0;
+  }
+  return false;
+}
+
 bool IsForkSupported(Reason& reason) { return IsMachineFit(reason) && MappingsAreReadable(reason); }
 
 }  // namespace doublefork
