@@ -3,11 +3,12 @@
 
 import { constants } from '../builtin/os.js';
 import { addon } from '../posix/addon.js';
+import { prctlIfKnown } from '../posix/attribute.js';
 import { close, dup2, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { openNull } from '../posix/null.js';
-import { _exit, PR_SET_PDEATHSIG, prctl } from '../posix/process.js';
+import { _exit, PR_SET_PDEATHSIG } from '../posix/process.js';
 import { AF_UNIX, SOCK_DGRAM, socket } from '../posix/socket.js';
 import { stopWorkers } from '../posix/workers.js';
 import { encode, type Kind, writeFrame } from './frames.js';
@@ -64,7 +65,7 @@ const nothing = (): void => {};
  * like are only stopped by {@link silenceCallbacks}, when the event loop is to turn.
  */
 export function becomeCopy(settings: CopySettings, answer: Answer): void {
-  prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL);
+  prctlIfKnown(PR_SET_PDEATHSIG, constants.signals.SIGKILL);
   // It ended before it could be asked for.
   if (process.ppid !== settings.parent) _exit(1);
   stopWorkers();

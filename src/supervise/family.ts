@@ -1,11 +1,11 @@
 // A worker and whatever it has started: ended together.
 
+import { prctlIfKnown } from '../posix/attribute.js';
 import { waitUntil } from '../posix/pause.js';
 import {
   kill,
   PR_SET_CHILD_SUBREAPER,
   peekEnded,
-  prctl,
   type WaitResult,
   waitpid,
 } from '../posix/process.js';
@@ -135,13 +135,7 @@ function children(): number[] {
 
 /** Without it orphans go to init, which reaps them, but nobody ends them. */
 function adoptOrphans(): void {
-  try {
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-  } catch (error) {
-    // EINVAL: the kernel does not know the option, or user-mode emulation (qemu) does not.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOSYS' && code !== 'EINVAL') throw error;
-  }
+  prctlIfKnown(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 /**

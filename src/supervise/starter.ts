@@ -2,10 +2,11 @@
 
 import { START_VARIABLE } from '../detach/command.js';
 import { execInto } from '../detach/exec-into.js';
+import { prctlIfKnown } from '../posix/attribute.js';
 import { errorText } from '../posix/errors.js';
 import { forkProcess } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
-import { _exit, PR_SET_PDEATHSIG, prctl, setpgid } from '../posix/process.js';
+import { _exit, PR_SET_PDEATHSIG, setpgid } from '../posix/process.js';
 import { SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 import type { Groups, WorkerGroup } from './cgroup.js';
 import { MANAGER_VARIABLES, type ProgramChannel, type ProgramChannels } from './program-channel.js';
@@ -166,11 +167,7 @@ function becomeWorker(supervisor: number, { reader, group }: Parts): void {
 
 /** A process must not outlive its parent, however that ends. */
 export function endWith(parent: number): void {
-  try {
-    prctl(PR_SET_PDEATHSIG, 9);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSYS') throw error;
-  }
+  prctlIfKnown(PR_SET_PDEATHSIG, 9);
   // It may have ended before that.
   if (process.ppid !== parent) _exit(1);
 }

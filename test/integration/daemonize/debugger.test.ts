@@ -4,8 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
-import { testFork } from '../../support/engine.js';
+import { expect, test } from 'vitest';
+import { hasFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node, root } from '../../support/node.js';
 import { execute, inline } from '../../support/program.js';
@@ -14,14 +14,16 @@ import { unprivileged } from '../../support/root.js';
 const isThere = spawnSync('gdb', ['--version']).error === undefined;
 if (!isThere) console.log('Not tested, for want of gdb(1): daemonize() in a debugger');
 
-testFork.skipIf(!isThere)('a daemon loads libraries while its launcher waits in gdb', async () => {
-  const directory = temporaryFolder();
-  const addon = join(directory, 'other.node');
-  copyFileSync(join(root, 'build/Release/doublefork.node'), addon);
-  chmodSync(directory, 0o777);
-  const stopped = join(directory, 'stopped');
-  const program = inline(
-    `
+test.skipIf(!hasFork || !isThere)(
+  'a daemon loads libraries while its launcher waits in gdb',
+  async () => {
+    const directory = temporaryFolder();
+    const addon = join(directory, 'other.node');
+    copyFileSync(join(root, 'build/Release/doublefork.node'), addon);
+    chmodSync(directory, 0o777);
+    const stopped = join(directory, 'stopped');
+    const program = inline(
+      `
       const [addon, stopped] = process.argv.slice(1);
       const daemon = daemonize({ keepFds: [3], ready: 'manual' });
       const launcher = process.ppid;
@@ -41,23 +43,24 @@ testFork.skipIf(!isThere)('a daemon loads libraries while its launcher waits in 
       report('a library is loaded');
       daemon.ready();
     `,
-    { args: [addon, stopped] },
-  );
-  const commands = [
-    'handle SIGURG stop nopass',
-    'run',
-    `shell while ! [ -e ${stopped} ]; do sleep 0.01; done`,
-    'continue',
-  ];
-  // A launcher with privileges would copy the memory in any case.
-  const [first, ...words] = [
-    ...unprivileged,
-    ...['gdb', '-nx', '-q', '-batch'],
-    ...commands.flatMap((command) => ['-ex', command]),
-    ...['--args', node, ...program],
-  ];
-  const { reports, stdout } = await execute(first!, words);
-  expect(stdout).toContain('received signal SIGURG');
-  expect(stdout).toContain('exited normally');
-  expect(reports).toEqual(['a library is loaded']);
-});
+      { args: [addon, stopped] },
+    );
+    const commands = [
+      'handle SIGURG stop nopass',
+      'run',
+      `shell while ! [ -e ${stopped} ]; do sleep 0.01; done`,
+      'continue',
+    ];
+    // A launcher with privileges would copy the memory in any case.
+    const [first, ...words] = [
+      ...unprivileged,
+      ...['gdb', '-nx', '-q', '-batch'],
+      ...commands.flatMap((command) => ['-ex', command]),
+      ...['--args', node, ...program],
+    ];
+    const { reports, stdout } = await execute(first!, words);
+    expect(stdout).toContain('received signal SIGURG');
+    expect(stdout).toContain('exited normally');
+    expect(reports).toEqual(['a library is loaded']);
+  },
+);
