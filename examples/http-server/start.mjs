@@ -1,29 +1,21 @@
 // npm start: starts the server, shows what makes it a daemon, and fetches a page from it.
 
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { doublefork, NAME, statusOf } from './doublefork.mjs';
 import { link, stat, status } from './proc.mjs';
-import { log, running } from './state.mjs';
 
-// The server prints what goes wrong itself, and this returns when it serves, or has failed.
-const launcher = spawnSync(process.execPath, [join(import.meta.dirname, 'server.mjs')], {
-  stdio: 'inherit',
-});
-if (launcher.error !== undefined) throw launcher.error;
-if (launcher.status !== 0) process.exit(launcher.status ?? 1);
+// It returns when the server serves; what goes wrong is printed, and its code is the one of this.
+const server = join(import.meta.dirname, 'server.mjs');
+doublefork('start', '--name', NAME, '--ready', 'notify', '--', process.execPath, server);
 
-const server = running();
-if (server === undefined) {
-  console.error(`The server was ready and is gone. Its log: ${log}`);
-  process.exit(1);
-}
-const { pid, url } = server;
+const { pid, supervisor } = statusOf();
+const url = supervisor.workers[0].status;
 const here = stat(process.pid);
 const there = stat(pid);
 
 /** @type {[name: string, value: unknown, meaning: string][]} */
 const table = [
-  ['pid', pid, `started by ${launcher.pid}, which is gone`],
+  ['pid', pid, 'stays when a new version takes over'],
   ['parent', `${there.parent} (${status(there.parent, 'Name')})`, 'adopts orphans'],
   ['session', there.session, `its own: this shell's is ${here.session}`],
   ['group', there.group, `led by nobody: ${there.group} forked, and exited`],
@@ -41,4 +33,8 @@ for (const [name, value, meaning] of table) {
 }
 
 const page = await (await fetch(url)).text();
-console.log(`\nGET ${url}\n  ${page.trimEnd()}\n\nStop it with: npm stop`);
+console.log(`\nGET ${url}\n  ${page.trimEnd()}
+
+Change the greeting in examples/http-server/server.mjs, then: npx doublefork reload
+The version before again: npx doublefork rollback
+Stop it with: npm stop`);
