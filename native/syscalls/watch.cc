@@ -22,8 +22,9 @@ void OnEvent(uv_poll_t* poll, int status, int) {
 
 void OnClosed(uv_handle_t* handle) { delete static_cast<Watch*>(handle->data); }
 
-// watch(fd, callback) -> a function that ends it, or -errno. The callback comes once, when the
-// descriptor is readable; the watch keeps the process alive until it is ended.
+// watch(fd, callback, writable) -> a function that ends it, or -errno. The callback comes once,
+// when the descriptor is readable, or writable; the watch keeps the process alive until it is
+// ended.
 Napi::Value StartWatch(const Napi::CallbackInfo& info) {
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(info.Env(), &loop);
@@ -35,7 +36,7 @@ Napi::Value StartWatch(const Napi::CallbackInfo& info) {
   }
   watch->poll.data = watch;
   watch->callback = Napi::Persistent(info[1].As<Napi::Function>());
-  uv_poll_start(&watch->poll, UV_READABLE, OnEvent);
+  uv_poll_start(&watch->poll, info[2].ToBoolean() ? UV_WRITABLE : UV_READABLE, OnEvent);
   return Napi::Function::New(info.Env(), [watch](const Napi::CallbackInfo&) {
     auto* const handle = reinterpret_cast<uv_handle_t*>(&watch->poll);
     if (uv_is_closing(handle) == 0) uv_close(handle, OnClosed);

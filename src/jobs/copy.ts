@@ -8,9 +8,10 @@ import type { RecordLockPolicy } from '../posix/lock.js';
 import { pidfdOpen, pidfdSendSignal } from '../posix/pidfd.js';
 import { type WaitResult, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
-import { encode, type Frame, writeFrame } from './frames.js';
+import { encode, type Frame } from './frames.js';
 import { Inbox } from './inbox.js';
 import { Answer, becomeCopy, type CopySettings } from './inside.js';
+import { Outbox } from './outbox.js';
 
 /** How a process ended. */
 export type Ended = Pick<WaitResult, 'exitCode' | 'signal'>;
@@ -38,8 +39,8 @@ export class Copy {
   readonly ended: Promise<Ended>;
   /** undefined: it has ended, and the number may mean another file by now. */
   #pidfd: number | undefined;
-  /** Where jobs go; undefined: it takes none, or has ended. */
-  #jobs: number | undefined;
+  /** Where jobs go; undefined: it takes none. */
+  readonly #jobs: Outbox | undefined;
 
   /**
    * Copies this process.
@@ -59,7 +60,7 @@ export class Copy {
       pid = forkProcess({ timeoutMs, recordLocks, holdThreads: true });
     } catch (error) {
       for (const fd of [read, write, jobs, toJobs]) if (fd !== undefined) close(fd);
-      throw error;
+      throw withRemedy(error as NodeJS.ErrnoException);
     }
     if (pid === 0) {
       close(read);
@@ -81,24 +82,18 @@ export class Copy {
     hear: (frame: Frame) => void,
   ) {
     this.pid = pid;
-    this.#jobs = jobs;
+    this.#jobs = jobs === undefined ? undefined : new Outbox(jobs);
     const pidfd = pidfdOpen(pid);
     this.#pidfd = pidfd;
     this.ended = this.#watch(pidfd, fd, hear);
   }
 
   /**
-   * Gives it a job; it must be waiting for one.
+   * Gives it a job.
    * @throws DataCloneError for what cannot be cloned. If it has ended it hears nothing; see {@link ended}.
    */
   send(value: unknown): void {
-    const frame = encode('job', value);
-    if (this.#jobs === undefined) return;
-    try {
-      writeFrame(this.#jobs, frame);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
-    }
+    this.#jobs?.send(encode('job', value));
   }
 
   /** Ends it at once. */
@@ -112,17 +107,23 @@ export class Copy {
     const listening = inbox.listen(over.signal);
     await readable(pidfd);
     this.#pidfd = undefined;
-    if (this.#jobs !== undefined) close(this.#jobs);
-    this.#jobs = undefined;
     const ended = waitpid(this.pid);
     close(pidfd);
     over.abort();
-    await listening;
+    await Promise.all([listening, this.#jobs?.close()]);
     // What is left in the pipe. Not until its end: a process that the copy has made may hold that open.
     while (inbox.read()) {}
     close(fd);
     return ended;
   }
+}
+
+/** What there is in place of it, where this process cannot be copied. */
+function withRemedy(error: NodeJS.ErrnoException): Error {
+  if (error.code === 'ENOTSUP') {
+    error.message += ". createPool({ run: 'a module' }) has threads do jobs where there is no fork";
+  }
+  return error;
 }
 
 function largePipe(): [read: number, write: number] {

@@ -31,8 +31,10 @@ export class JobTimeoutError extends Error {
 export class JobMemoryError extends Error {
   readonly code = 'ERR_JOB_MEMORY';
 
-  constructor(bytes: number, limit: number) {
-    super(`The job had ${bytes} bytes of memory of its own, more than ${limit}, and was ended`);
+  /** @param bytes what it had; undefined: that was not told */
+  constructor(limit: number, bytes?: number) {
+    const had = bytes === undefined ? '' : ` (${bytes})`;
+    super(`The job had more than ${limit} bytes of memory of its own${had}, and was ended`);
   }
 }
 

@@ -26,13 +26,21 @@ export interface Frame {
 }
 
 /** A frame, whole. @throws DataCloneError for what cannot be cloned */
-export function encode(kind: Kind, value: unknown): readonly [header: Buffer, body: Buffer] {
-  const body = v8().serialize(kind === 'error' ? describeError(value) : value);
-  const header = Buffer.alloc(HEADER);
-  header[0] = KINDS.indexOf(kind);
-  header.writeUIntLE(body.length, 1, HEADER - 1);
-  return [header, body];
+export function encode(kind: Kind, value: unknown): Buffer {
+  const { DefaultSerializer } = v8();
+  const serializer = new DefaultSerializer();
+  // Room for what is known at the end, so that nothing is copied once more.
+  serializer.writeRawBytes(Buffer.alloc(HEADER));
+  serializer.writeHeader();
+  serializer.writeValue(kind === 'error' ? describeError(value) : value);
+  const frame = serializer.releaseBuffer();
+  frame[0] = KINDS.indexOf(kind);
+  frame.writeUIntLE(frame.length - HEADER, 1, HEADER - 1);
+  return frame;
 }
+
+/** What follows the header, of an error. */
+export const encodeError = (error: unknown): Buffer => encode('error', error).subarray(HEADER);
 
 /** The value of a frame. */
 export function decode({ kind, body }: Frame): unknown {
@@ -41,10 +49,8 @@ export function decode({ kind, body }: Frame): unknown {
 }
 
 /** Writes a frame to a descriptor that blocks. @throws EPIPE if nobody reads any more */
-export function writeFrame(fd: number, frame: readonly Buffer[]): void {
-  for (const buffer of frame) {
-    for (let at = 0; at < buffer.length; ) at += writeSync(fd, buffer, at);
-  }
+export function writeFrame(fd: number, frame: Buffer): void {
+  for (let at = 0; at < frame.length; ) at += writeSync(fd, frame, at);
 }
 
 /** Puts frames together from what a pipe brings. */
@@ -82,7 +88,7 @@ export class FrameReader {
 }
 
 /** An error with what structured clone leaves out of one: its code, its class, its own properties. */
-interface ErrorRecord {
+export interface ErrorRecord {
   /** false: something else was thrown. */
   isError: boolean;
   value?: unknown;
@@ -97,7 +103,8 @@ interface ErrorRecord {
 /** So deep a chain of causes is followed. */
 const DEEPEST = 16;
 
-function describeError(error: unknown, depth = 0): ErrorRecord {
+/** An error as a value that can be cloned with all that it says. */
+export function describeError(error: unknown, depth = 0): ErrorRecord {
   if (!(error instanceof Error)) return { isError: false, value: cloneable(error) };
   const { name, message, stack, cause } = error;
   const { errors } = error as { errors?: unknown };
@@ -137,7 +144,8 @@ const CLASSES = {
   URIError,
 };
 
-function reviveError(record: ErrorRecord): unknown {
+/** The error that was described. */
+export function reviveError(record: ErrorRecord): unknown {
   if (!record.isError) return record.value;
   const { name, message, stack, cause, errors, properties } = record;
   const known = CLASSES[name as keyof typeof CLASSES];

@@ -3,7 +3,7 @@
 import { integer, invalidType, outOfRange } from '../posix/errors.js';
 import { QUIESCE_TIMEOUT_MS } from '../posix/fork.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
-import { Copy, type Ended } from './copy.js';
+import { Copy } from './copy.js';
 import { JobExitedError } from './errors.js';
 import { decode, type Frame } from './frames.js';
 import { type Answer, type CopySettings, silenceCallbacks } from './inside.js';
@@ -62,7 +62,10 @@ const OPTIONS: Readonly<Record<keyof JobOptions, true>> = {
   recordLocks: true,
 };
 
-/** The options, checked, with their defaults. */
+/** The options of a job with their defaults. */
+export type JobSettings = ReturnType<typeof checkOptions>;
+
+/** The options, checked. */
 export function checkOptions(options: JobOptions) {
   for (const key of Object.keys(options)) {
     if (key in OPTIONS) continue;
@@ -110,19 +113,51 @@ export function inFork<T>(
   const settings = checkOptions(options);
   const { async: usesLoop = isAsync(fn) } = options;
   const messages = new Messages();
+  const { answer, pid } = runInCopy(fn, usesLoop, settings, (frame) =>
+    messages.push(decode(frame)),
+  );
+  const promise = answer.then(resultOf).finally(() => messages.end());
+  return Object.defineProperties(promise, {
+    pid: { get: pid, enumerable: true },
+    [Symbol.asyncIterator]: { value: () => messages.iterate() },
+  }) as Job<T>;
+}
+
+/** A function that runs in a copy. */
+interface Running {
+  /** The last of what it says. Rejects as {@link inFork} does, but for what the function throws. */
+  answer: Promise<Frame>;
+  /** undefined: the copy is not made yet. */
+  pid: () => number | undefined;
+}
+
+/**
+ * What {@link inFork} does, with the answer as it came.
+ * @param usesLoop whether it is copied in the next turn of the event loop
+ * @param hear called with each message
+ */
+export function runInCopy<T>(
+  fn: (context: JobContext) => T | PromiseLike<T>,
+  usesLoop: boolean,
+  settings: JobSettings,
+  hear: (message: Frame) => void = () => {},
+): Running {
   let copy: Copy | undefined;
   let answer: Frame | undefined;
   let failure: Error | undefined;
-
-  const hear = (frame: Frame): void => {
-    if (frame.kind === 'message') messages.push(decode(frame));
-    else answer ??= frame;
-  };
   const end = (reason: Error): void => {
     failure ??= reason;
     copy?.kill();
   };
-  const run = async (): Promise<T> => {
+  const start = (): void => {
+    if (settings.signal?.aborted === true) return;
+    const main = (inside: Answer, own: CopySettings) => perform(fn, usesLoop, inside, own);
+    copy = Copy.fork(main, settings, (frame) => {
+      if (frame.kind === 'message') hear(frame);
+      else answer ??= frame;
+    });
+  };
+  const run = async (): Promise<Frame> => {
     settings.signal?.throwIfAborted();
     if (usesLoop) await nextTurn(() => start());
     else start();
@@ -131,17 +166,12 @@ export function inFork<T>(
     if (copy === undefined) return new Promise(() => {});
     using _watch = watch(copy, settings.signal, settings, end);
     const ended = await copy.ended;
-    return outcome(answer, failure, ended);
+    // It was there first, unless the copy was told to end before it could be heard.
+    if (failure !== undefined) throw failure;
+    if (answer === undefined) throw new JobExitedError(ended);
+    return answer;
   };
-  const start = (): void => {
-    if (settings.signal?.aborted === true) return;
-    copy = Copy.fork((inside, own) => perform(fn, usesLoop, inside, own), settings, hear);
-  };
-  const promise = run().finally(() => messages.end());
-  return Object.defineProperties(promise, {
-    pid: { get: () => copy?.pid, enumerable: true },
-    [Symbol.asyncIterator]: { value: () => messages.iterate() },
-  }) as Job<T>;
+  return { answer: run(), pid: () => copy?.pid };
 }
 
 /** In the copy. */
@@ -179,13 +209,11 @@ function neverSettled(): Error {
   );
 }
 
-function outcome<T>(answer: Frame | undefined, failure: Error | undefined, ended: Ended): T {
-  // It was there first, unless the copy was told to end before it could be heard.
-  if (failure !== undefined) throw failure;
-  if (answer === undefined) throw new JobExitedError(ended);
+/** What the function has returned. @throws what it has thrown */
+export function resultOf(answer: Frame): unknown {
   const value = decode(answer);
   if (answer.kind === 'error') throw value;
-  return value as T;
+  return value;
 }
 
 /** Nothing is due before it: no promise of the program's that was settled, no process.nextTick(). */

@@ -2,7 +2,7 @@
 
 import { requirePart } from '../posix/parts.js';
 import type { Job, JobContext, JobOptions } from './in-fork.js';
-import type { Pool, PoolOptions } from './pool.js';
+import type { JobsOptions, Pool, PoolOptions } from './pool.js';
 import type { Snapshot, SnapshotFile, SnapshotOptions } from './snapshot.js';
 
 /** See {@link import('./in-fork.js').inFork}. */
@@ -18,6 +18,11 @@ export function createPool<A, R>(options: PoolOptions<A, R>): Pool<A, R> {
   return load().createPool(options);
 }
 
+/** See {@link import('./pool.js').jobs}. */
+export function jobs<A, R>(options: JobsOptions<A, R>): Pool<A, R> {
+  return load().jobs(options);
+}
+
 /** See {@link import('./snapshot.js').snapshot}. */
 export function snapshot(
   path: string,
@@ -28,9 +33,9 @@ export function snapshot(
 }
 
 type Jobs = typeof import('./jobs.js');
-let jobs: Jobs | undefined;
+let loaded: Jobs | undefined;
 
 function load(): Jobs {
-  jobs ??= requirePart<Jobs>('jobs.js');
-  return jobs;
+  loaded ??= requirePart<Jobs>('jobs.js');
+  return loaded;
 }

@@ -1,5 +1,5 @@
 // What is behind the face of this directory: see index.ts.
 
 export { inFork } from './in-fork.js';
-export { createPool } from './pool.js';
+export { createPool, jobs } from './pool.js';
 export { snapshot } from './snapshot.js';

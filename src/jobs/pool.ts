@@ -1,14 +1,28 @@
 // Copies of this process that take jobs in turn.
 
-import { integer, invalidType } from '../posix/errors.js';
+import { constants } from '../builtin/os.js';
+import { integer, invalidType, outOfRange, posixError } from '../posix/errors.js';
+import { forkSupport } from '../posix/fork.js';
 import { PoolClosedError } from './errors.js';
-import { checkOptions, inFork, type JobOptions, nextTurn } from './in-fork.js';
+import type { Executor } from './executor.js';
+import { Image } from './image.js';
+import { checkOptions, type JobOptions, nextTurn, resultOf, runInCopy } from './in-fork.js';
 import { Member, type Task } from './member.js';
+import { callModule, moduleUrl } from './module.js';
+import { Threads } from './threads.js';
 
 /** Options of {@link createPool}. */
 export interface PoolOptions<A, R> extends Omit<JobOptions, 'signal' | 'async'> {
-  /** Does one job, in a copy: gets what {@link Pool.run} is given. It may be async. */
-  run: (argument: A) => R | PromiseLike<R>;
+  /**
+   * Does one job, in a copy: gets what {@link Pool.run} is given. It may be async. Or the path or URL of
+   * a module that exports such a function as its default, which each copy, or thread, loads for itself.
+   */
+  run: ((argument: A) => R | PromiseLike<R>) | string | URL;
+  /**
+   * 'fork': copies of this process. 'threads': worker_threads, by way of the package piscina; `run` must be a
+   * module. 'auto' (default): fork where that works, else threads.
+   */
+  engine?: 'auto' | 'fork' | 'threads';
   /** How many copies there are. Default: as many as processors. */
   size?: number;
   /** How many jobs may wait for a copy. Default 100. */
@@ -46,16 +60,27 @@ export interface PoolStats {
   waited_seconds_total: number;
 }
 
+/** Options of {@link jobs}. */
+export interface JobsOptions<A, R>
+  extends Omit<PoolOptions<A, R>, 'isolate' | 'engine' | 'maxJobsPerWorker' | 'idleTimeout'> {
+  /**
+   * 'image': this process is copied once, in the next turn of the event loop, and each job from that copy, with
+   * what was in memory then. 'parent': each job from this process, as it is when the job begins.
+   */
+  from: 'image' | 'parent';
+}
+
 const DEFAULT_QUEUE = 100;
 
 export class Pool<A, R> implements AsyncDisposable {
   readonly #run: (argument: A) => R | PromiseLike<R>;
+  /** Where each job is run; undefined: in copies that take one after the other. */
+  readonly #executor: Executor | undefined;
   readonly #job: ReturnType<typeof checkOptions>;
   readonly #size: number;
   readonly #limit: number;
   readonly #maxJobs: number;
   readonly #idleTimeout: number;
-  readonly #isolate: boolean;
   /** Those that may be given jobs, and all that have not ended yet. */
   readonly #members = new Set<Member>();
   readonly #alive = new Set<Member>();
@@ -67,23 +92,36 @@ export class Pool<A, R> implements AsyncDisposable {
   #starting = 0;
   #closed = false;
   #drained: (() => void)[] = [];
-  #isolated = 0;
+  /** Jobs that the executor is at. */
+  #given = 0;
   readonly #totals = { completed: 0, failed: 0, forks: 0, waited: 0 };
 
-  constructor(options: PoolOptions<A, R>) {
+  constructor(options: PoolOptions<A, R>, from: JobsOptions<A, R>['from'] = 'parent') {
     const { run, size, queue = DEFAULT_QUEUE, maxJobsPerWorker = 0, ...others } = options;
-    const { idleTimeout = 0, isolate = false, ...job } = others;
-    if (typeof run !== 'function') throw invalidType('options.run', 'of type function', run);
+    const { idleTimeout = 0, isolate = false, engine = 'auto', ...job } = others;
+    const module = typeof run === 'function' ? undefined : moduleUrl(run, 'options.run');
     this.#job = checkOptions(job);
-    this.#run = run;
+    this.#run =
+      typeof run === 'function' ? run : (argument) => callModule(module!, argument) as Promise<R>;
     this.#size = integer(size ?? availableParallelism(), 'options.size', 1, 10_000);
     this.#limit = integer(queue, 'options.queue', 0);
     this.#maxJobs = integer(maxJobsPerWorker, 'options.maxJobsPerWorker', 0);
     this.#idleTimeout = integer(idleTimeout, 'options.idleTimeout', 0);
     if (typeof isolate !== 'boolean')
       throw invalidType('options.isolate', 'of type boolean', isolate);
-    this.#isolate = isolate;
-    if (!isolate) for (let i = 0; i < this.#size; i++) this.#start();
+    const withoutFork = whyThreads(engine, module);
+    if (withoutFork !== undefined) {
+      refuseOfThreads({ ...options, isolate, maxJobsPerWorker }, withoutFork);
+      const { timeout, memoryLimit } = this.#job;
+      const limits = { size: this.#size, idleTimeout, timeout, memoryLimit };
+      this.#executor = new Threads(module!, limits, withoutFork);
+    } else if (from === 'image') {
+      this.#executor = new Image(this.#run, this.#job);
+    } else if (isolate) {
+      this.#executor = copyForEach(this.#run, this.#job);
+    } else {
+      for (let i = 0; i < this.#size; i++) this.#start();
+    }
   }
 
   /**
@@ -146,8 +184,8 @@ export class Pool<A, R> implements AsyncDisposable {
   get stats(): PoolStats {
     const running = [...this.#members].filter(({ isBusy }) => isBusy).length;
     return {
-      workers: this.#members.size + this.#isolated,
-      running: running + this.#isolated,
+      workers: this.#members.size + this.#given,
+      running: running + this.#given,
       queued: this.#queue.length,
       waiting: this.#waiting.length,
       completed_total: this.#totals.completed,
@@ -170,7 +208,7 @@ export class Pool<A, R> implements AsyncDisposable {
     while (this.#starting > 0) await new Promise((resolve) => setImmediate(resolve));
     const members = [...this.#alive];
     for (const member of members) member.end();
-    await Promise.all(members.map(({ ended }) => ended));
+    await Promise.all([...members.map(({ ended }) => ended), this.#executor?.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -178,10 +216,12 @@ export class Pool<A, R> implements AsyncDisposable {
   }
 
   #hasRoom(): boolean {
-    const free = this.#isolate ? this.#size - this.#isolated : this.#idle.length + this.#starting;
-    // A copy that is free, or comes, takes a job that then waits no more.
-    const coming = this.#isolate ? 0 : this.#size - this.#members.size;
-    return this.#queue.length < this.#limit + free + coming;
+    // A copy that is free, is being made, or may be made, takes a job that then waits no more.
+    const free =
+      this.#executor === undefined
+        ? this.#idle.length + this.#starting + this.#size - this.#members.size
+        : this.#size - this.#given;
+    return this.#queue.length < this.#limit + free;
   }
 
   #isQuiet(): boolean {
@@ -210,8 +250,8 @@ export class Pool<A, R> implements AsyncDisposable {
 
   /** Gives waiting jobs to copies that have none, and lets in who waits for room. */
   #next(): void {
-    if (this.#isolate) this.#giveToCopiesOfTheirOwn();
-    else this.#giveToMembers();
+    if (this.#executor === undefined) this.#giveToMembers();
+    else this.#giveToExecutor(this.#executor);
     if (this.#hasRoom()) this.#waiting.shift()?.();
     if (this.#isQuiet()) for (const resolve of this.#drained.splice(0)) resolve();
   }
@@ -233,19 +273,17 @@ export class Pool<A, R> implements AsyncDisposable {
     for (let i = 0; i < needed && this.#members.size < this.#size; i++) this.#start();
   }
 
-  #giveToCopiesOfTheirOwn(): void {
-    while (this.#isolated < this.#size) {
+  #giveToExecutor(executor: Executor): void {
+    while (this.#given < this.#size) {
       const task = this.#take();
       if (task === undefined) break;
-      this.#isolated++;
-      this.#totals.forks++;
-      const run = this.#run;
-      const { signal } = task;
-      const settings = defined({ ...this.#job, signal });
-      void inFork(() => run(task.argument as A), { ...settings, async: true })
+      this.#given++;
+      if (!(executor instanceof Threads)) this.#totals.forks++;
+      void executor
+        .run(task.argument, task.signal)
         .then(task.done, task.failed)
         .then(() => {
-          this.#isolated--;
+          this.#given--;
           this.#next();
         });
     }
@@ -312,12 +350,55 @@ export class Pool<A, R> implements AsyncDisposable {
   }
 }
 
-/** What of the options is there: an option that is undefined is none. */
-function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as never;
+/** Each job in a copy of this process, made for it. */
+function copyForEach<A, R>(
+  run: (argument: A) => R | PromiseLike<R>,
+  settings: ReturnType<typeof checkOptions>,
+): Executor {
+  return {
+    run: async (argument, signal) =>
+      resultOf(await runInCopy(() => run(argument as A), true, { ...settings, signal }).answer),
+    close: async () => {},
+  };
 }
+
+/**
+ * Why jobs are to run on threads; undefined: they run in copies.
+ * @param module its URL; undefined: a function was given
+ * @throws ENOTSUP if neither is possible
+ */
+function whyThreads(engine: unknown, module: string | undefined): string | undefined {
+  if (engine !== 'auto' && engine !== 'fork' && engine !== 'threads') {
+    throw outOfRange('options.engine', "'auto', 'fork' or 'threads'", engine);
+  }
+  const support = forkSupport();
+  if (engine !== 'threads' && support.supported) return undefined;
+  const reason = support.supported ? "engine: 'threads'" : support.reason;
+  if (engine === 'fork') throw notSupported(reason);
+  if (module === undefined) {
+    throw notSupported(
+      `${reason}; on threads the option run must be the path or URL of a module, which exports the function as its ` +
+        'default: a function cannot go to a thread',
+    );
+  }
+  return reason;
+}
+
+/** @throws ENOTSUP for what threads cannot do */
+function refuseOfThreads<A, R>(options: PoolOptions<A, R>, reason: string): void {
+  const wishes = {
+    isolate: options.isolate === true,
+    maxJobsPerWorker: (options.maxJobsPerWorker ?? 0) > 0,
+    title: options.title !== undefined,
+    "stdio: 'ignore'": options.stdio === 'ignore',
+  };
+  for (const [name, isWished] of Object.entries(wishes)) {
+    if (isWished) throw notSupported(`the option ${name} needs copies of the process (${reason})`);
+  }
+}
+
+const notSupported = (why: string): Error =>
+  posixError(-constants.errno.ENOTSUP, 'createPool', undefined, why);
 
 const availableParallelism = (): number =>
   process.getBuiltinModule('node:os').availableParallelism();
@@ -329,4 +410,26 @@ const availableParallelism = (): number =>
  */
 export function createPool<A, R>(options: PoolOptions<A, R>): Pool<A, R> {
   return new Pool(options);
+}
+
+/**
+ * Runs each job in a copy of its own, made for it: from this process as it is then, or, for one that is large or must
+ * not pause, from an image of it, that was copied once.
+ * @returns a pool, with jobs in place of copies that stay
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ENOTSUP
+ */
+export function jobs<A, R>(options: JobsOptions<A, R>): Pool<A, R> {
+  const { from, ...others } = options;
+  if (from !== 'image' && from !== 'parent') {
+    throw outOfRange('options.from', "'image' or 'parent'", from);
+  }
+  for (const name of ['isolate', 'engine', 'maxJobsPerWorker', 'idleTimeout']) {
+    if (name in others)
+      throw outOfRange(
+        `options.${name}`,
+        'no option of jobs()',
+        (others as Record<string, unknown>)[name],
+      );
+  }
+  return new Pool({ ...others, isolate: true, engine: 'fork' }, from);
 }

@@ -31,7 +31,7 @@ export function watch(
     memoryLimit > 0 &&
     setInterval(() => {
       const bytes = privateMemory(copy.pid);
-      if (bytes > memoryLimit) end(new JobMemoryError(bytes, memoryLimit));
+      if (bytes > memoryLimit) end(new JobMemoryError(memoryLimit, bytes));
     }, MEMORY_INTERVAL);
   return {
     [Symbol.dispose]: () => {

@@ -32,9 +32,15 @@ export function nativeFile(name: string): string | undefined {
  * @throws MODULE_NOT_FOUND
  */
 export function requirePart<T>(name: string): T {
+  const file = partFile(name);
+  return process.getBuiltinModule('node:module').createRequire(file)(file);
+}
+
+/** The path of a module of dist/. @throws MODULE_NOT_FOUND */
+export function partFile(name: string): string {
   for (const root of roots()) {
     const file = `${root}/dist/${name}`;
-    if (existsSync(file)) return process.getBuiltinModule('node:module').createRequire(file)(file);
+    if (existsSync(file)) return file;
   }
   throw Object.assign(
     new Error(

@@ -11,7 +11,21 @@ import { checked, descriptor, integer } from './errors.js';
  * @returns false if the time is over
  * @throws EBADF, EPERM for a file
  */
-export async function readable(fd: number, timeout = -1, signal?: AbortSignal): Promise<boolean> {
+export function readable(fd: number, timeout = -1, signal?: AbortSignal): Promise<boolean> {
+  return watch(fd, false, timeout, signal);
+}
+
+/** The same for a descriptor that takes more. Rejects with the reason of the signal; EBADF, EPERM for a file. */
+export async function writable(fd: number, signal?: AbortSignal): Promise<void> {
+  await watch(fd, true, -1, signal);
+}
+
+async function watch(
+  fd: number,
+  forWriting: boolean,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   signal?.throwIfAborted();
   integer(timeout, 'timeout', -1);
   let timer: NodeJS.Timeout | undefined;
@@ -20,7 +34,7 @@ export async function readable(fd: number, timeout = -1, signal?: AbortSignal): 
   try {
     return await new Promise<boolean>((resolve, reject) => {
       end = checked<() => void>(
-        addon.watch(descriptor(fd), () => resolve(true)),
+        addon.watch(descriptor(fd), () => resolve(true), forWriting),
         'poll',
       );
       if (timeout >= 0) timer = setTimeout(resolve, timeout, false);
