@@ -4,13 +4,14 @@
 import {
   allProcesses,
   commandLineOf,
+  controlGroupsOf,
   descendantsOf,
   type ProcessEntry,
   processEntry,
   readProc,
 } from '../posix/processes.js';
-import { CONTROL_VARIABLE } from './folders.js';
-import { readRecord } from './record.js';
+import { FAMILY_VARIABLE, GROUP_PREFIX } from './folders.js';
+import { type DaemonRecord, readRecord } from './record.js';
 import type { Target } from './target.js';
 
 /** A process that a daemon has started, or that what it has started has. */
@@ -27,22 +28,29 @@ export interface Relative {
  *
  * - its descendants, and theirs;
  * - whoever is in a session that one of these leads;
- * - of a daemon that was started under a name, whoever is in its session, which was made for it.
+ * - of a daemon that was started under a name, whoever is in its session, which was made for it;
+ * - of such a one that has a control group of its own, which it was not started in: whoever is in there, or
+ *   below, and descends from it, as the environment tells. So also in those that a supervisor has made for its
+ *   workers, and left when it was killed.
  *
  * What has left by a double fork and a setsid(2) of its own before the first look is a daemon itself,
- * and is not found. Nor is anything where there is no /proc.
+ * and is not found elsewhere. Nor is anything where there is no /proc.
  */
 export class Family {
   readonly #daemon: number | undefined;
-  /** Whether a process of a session is one of the family. */
+  /** Whether a process is one of the family by its session, or by its control group. */
   readonly #isInSession: (entry: ProcessEntry) => boolean;
+  readonly #isInGroup: (entry: ProcessEntry) => boolean;
   /** Those that were seen, by pid: once its parent has ended nobody tells whose a process was. */
   readonly #seen = new Map<number, Relative>();
 
   /** @param daemon undefined: it has ended, and may have left somebody */
   constructor(target: Target, daemon: number | undefined) {
     this.#daemon = daemon;
-    this.#isInSession = 'name' in target ? sessionOf(target.name, daemon) : () => false;
+    const record = 'name' in target ? readRecord(target.name) : undefined;
+    const isUsable = record?.isOfThisBoot === true;
+    this.#isInSession = isUsable ? sessionOf(record, daemon) : () => false;
+    this.#isInGroup = isUsable ? groupOf(record, daemon) : () => false;
     this.look();
   }
 
@@ -59,7 +67,7 @@ export class Family {
       [...roots, ...below].filter(({ pid, session }) => pid === session).map(({ pid }) => pid),
     );
     const inSession = processes.filter(
-      (entry) => leaders.has(entry.session) || this.#isInSession(entry),
+      (entry) => leaders.has(entry.session) || this.#isInSession(entry) || this.#isInGroup(entry),
     );
     for (const { pid, startTime } of [...below, ...inSession]) {
       if (own.has(pid) || pid === this.#daemon || isSeen(byPid.get(pid)!)) continue;
@@ -85,12 +93,40 @@ function ownLine(processes: ReadonlyMap<number, ProcessEntry>): Set<number> {
  * While somebody is in a session its number is given to no other. When all have left that may happen;
  * so where the daemon is not in it (any more) those that are must have its mark in their environment.
  */
-function sessionOf(name: string, daemon: number | undefined): (entry: ProcessEntry) => boolean {
-  const record = readRecord(name);
-  if (record?.session === undefined || !record.isOfThisBoot) return () => false;
+function sessionOf(
+  record: DaemonRecord,
+  daemon: number | undefined,
+): (entry: ProcessEntry) => boolean {
+  if (record.session === undefined) return () => false;
   const isSure = daemon !== undefined && processEntry(daemon)?.session === record.session;
-  const mark = `${CONTROL_VARIABLE}=${record.control}`;
   return ({ pid, session }) =>
-    session === record.session &&
-    (isSure || (readProc(`/proc/${pid}/environ`)?.split('\0').includes(mark) ?? false));
+    session === record.session && (isSure || isMarked(pid, record.control));
+}
+
+function isMarked(pid: number, control: string): boolean {
+  const mark = `${FAMILY_VARIABLE}=${control}`;
+  return readProc(`/proc/${pid}/environ`)?.split('\0').includes(mark) ?? false;
+}
+
+/**
+ * A group may be shared with others who came there by themselves, so those that are meant have the
+ * daemon's mark as well.
+ */
+function groupOf(
+  { pid: recorded, groups = [], control }: DaemonRecord,
+  daemon: number | undefined,
+): (entry: ProcessEntry) => boolean {
+  const present = daemon === undefined ? [] : (controlGroupsOf(daemon) ?? []);
+  // That of the start, and one above it, is others' as well.
+  const own = present.filter((group) => !groups.some((each) => isWithin(each, group)));
+  const isOfSupervisor = (group: string) => group.includes(`/${GROUP_PREFIX}${recorded}.`);
+  return ({ pid }) =>
+    (controlGroupsOf(pid) ?? []).some(
+      (group) => isOfSupervisor(group) || own.some((each) => isWithin(group, each)),
+    ) && isMarked(pid, control);
+}
+
+/** `0::/a/b` is within `0::/a`, and everything is within `0::/`. */
+function isWithin(group: string, other: string): boolean {
+  return group === other || group.startsWith(other.endsWith('/') ? other : `${other}/`);
 }

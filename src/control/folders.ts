@@ -112,6 +112,12 @@ export function pidfileFor({ name, pidfile }: Pick<App, 'name' | 'pidfile'>): st
 /** Tells a program where its supervisor's control socket is to be; empty: nowhere. */
 export const CONTROL_VARIABLE = 'DOUBLEFORK_CONTROL';
 
+/** Tells whose family a process is: it has the path of the daemon's control socket, and passes it on. */
+export const FAMILY_VARIABLE = 'DOUBLEFORK_FAMILY';
+
+/** Begins the names of control groups that a supervisor makes; its pid follows. */
+export const GROUP_PREFIX = 'doublefork.';
+
 /** The control socket of a daemon that is a supervisor. */
 export function controlFor(name: string, folder = stateFolder()): string {
   return join(folder, `${name}.d`, 'control');

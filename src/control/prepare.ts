@@ -14,6 +14,7 @@ import { type App, isSupervised } from './app.js';
 import {
   CONTROL_VARIABLE,
   controlFor,
+  FAMILY_VARIABLE,
   logFor,
   makeFolder,
   pidfileFor,
@@ -85,6 +86,7 @@ export function programOf(
     PWD: app.cwd,
     ...loginEnvironment(app.user),
     [CONTROL_VARIABLE]: controlFor(app.name),
+    [FAMILY_VARIABLE]: controlFor(app.name),
     ...(app.envFile === undefined ? {} : readEnvironment(app.envFile)),
     ...app.env,
   };

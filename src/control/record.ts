@@ -27,6 +27,8 @@ export interface RecordFields {
   boot: string | undefined;
   /** The session that was made for it; what it starts is in there, too. undefined: it is in another's. */
   session?: number;
+  /** The control groups that it was started in, as /proc/PID/cgroup has them: whoever started it may be there, too. */
+  groups?: string[] | undefined;
   /** When, in ms since 1970. */
   startedAt: number;
   pidfile: string;

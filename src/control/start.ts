@@ -16,11 +16,11 @@ import { posixError, sentenceOf } from '../posix/errors.js';
 import { fork, forkSupport } from '../posix/fork.js';
 import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, getsid, kill, waitpid } from '../posix/process.js';
-import { readProc } from '../posix/processes.js';
+import { controlGroupsOf, readProc } from '../posix/processes.js';
 import { readable } from '../posix/watch.js';
 import type { App } from './app.js';
 import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
-import { CONTROL_VARIABLE, makeControlFolder } from './folders.js';
+import { CONTROL_VARIABLE, FAMILY_VARIABLE, makeControlFolder } from './folders.js';
 import { assume } from './identity.js';
 import { type Origin, prepare, programOf, type Start } from './prepare.js';
 import { readRecord, writeRecord } from './record.js';
@@ -113,8 +113,10 @@ function supervisedBy(
   supervise: Supervise,
 ): never {
   assume(identity);
-  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
-  Object.assign(process.env, env);
+  for (const name of Object.keys(process.env))
+    if (env[name] === undefined) delete process.env[name];
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined) process.env[name] = value;
   return supervise([executable.path, ...executable.argv.slice(1)]);
 }
 
@@ -127,6 +129,7 @@ export function runInForeground(app: App, supervise: Supervise): never {
   const { env, identity, executable } = programOf(app, process.env);
   // Nobody knows it by that name.
   delete env[CONTROL_VARIABLE];
+  env[FAMILY_VARIABLE] = process.env[FAMILY_VARIABLE];
   detach(app.name, {
     detach: 'never',
     ready: 'manual',
@@ -225,8 +228,8 @@ function runForked(daemon: Daemon, start: Running, channel: Channel): never {
 function note({ app, origin, pidfile, log, turn }: Running): void {
   const { config, environment } = origin;
   const { name } = app;
-  const session = getsid();
-  writeRecord({ name, session, startedAt: Date.now(), pidfile, log, app, config, environment });
+  const about = { session: getsid(), groups: controlGroupsOf(process.pid), startedAt: Date.now() };
+  writeRecord({ name, ...about, pidfile, log, app, config, environment });
   turn?.release();
 }
 

@@ -98,6 +98,14 @@ export function commandLineOf(pid: number): string | undefined {
   return line === '' ? undefined : line;
 }
 
+/**
+ * The control groups that a process is in, as /proc/PID/cgroup has them: `hierarchy:controllers:path`, of both
+ * versions. @see cgroups(7)
+ */
+export function controlGroupsOf(pid: number): string[] | undefined {
+  return readProc(`/proc/${pid}/cgroup`)?.trimEnd().split('\n');
+}
+
 /** What becomes of a signal that a process is sent. */
 export type SignalFate = 'heard' | 'ignored' | 'default';
 

@@ -17,13 +17,12 @@ import {
 } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
 import { join, relative } from '../builtin/path.js';
+import { GROUP_PREFIX } from '../control/folders.js';
 import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';
 import { waitUntil } from '../posix/pause.js';
-
-const PREFIX = 'doublefork.';
 
 /** How long a start waits for what another one has left to end. In ms. */
 const CLEARING = 1000;
@@ -119,7 +118,7 @@ export class Groups implements Disposable {
 
 function create(parent: string): [path: string, lock: number] {
   for (let attempt = 0; ; attempt++) {
-    const path = join(parent, `${PREFIX}${process.pid}.${attempt}`);
+    const path = join(parent, `${GROUP_PREFIX}${process.pid}.${attempt}`);
     try {
       mkdirSync(path);
       const lock = tryLock(path);
@@ -148,7 +147,7 @@ function tryLock(path: string): number | undefined {
 /** Ends what a supervisor that was killed has left: its workers ended with it, but nothing else did. */
 function clearAfterOthers(parent: string): void {
   for (const name of readdirSync(parent)) {
-    if (!name.startsWith(PREFIX)) continue;
+    if (!name.startsWith(GROUP_PREFIX)) continue;
     const path = join(parent, name);
     const lock = tryLock(path);
     if (lock === undefined) continue;

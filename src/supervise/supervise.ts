@@ -112,6 +112,7 @@ function startInNewImage(options: SuperviseOptions, awaited: boolean, handoff: H
   const keeper = new KeeperSuperior(handoff.orders!, handoff.readyFd, awaited);
   // The keeper has the control socket.
   const settings: SupervisorSettings = { ...check(options, keeper), control: undefined };
+  delete process.env[CONTROL_VARIABLE];
   const spawner = chooseSpawner(settings);
   const supervisor = new Supervisor(settings, keeper, spawner, keeper);
   takeStreams(handoff);

@@ -31,6 +31,30 @@ export function limitedGroup(bytes: number): string {
   return join(group, 'cgroup.procs');
 }
 
+/**
+ * Makes a group below our own in a hierarchy; removed when the test has finished.
+ * @param version 1 or 2
+ * @returns the file that takes the pid of a process to move there; undefined: no such group can be made here
+ */
+export function ownGroup(version: 1 | 2): string | undefined {
+  const own = readFileSync('/proc/self/cgroup', 'utf8');
+  const path = (version === 1 ? /^\d+:(?:.*,)?pids(?:,.*)?:(.*)$/m : /^0::(.*)$/m).exec(own)?.[1];
+  const type = version === 1 ? ' - cgroup \\S+ \\S*\\bpids\\b' : ' - cgroup2 ';
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+  const mount = new RegExp(`^\\S+ \\S+ \\S+ \\S+ (\\S+) .*${type}`, 'm').exec(mounts)?.[1];
+  if (path === undefined || mount === undefined) return undefined;
+  const group = join(mount, path, `doublefork-${process.env[MARK]}-${++count}`);
+  try {
+    mkdirSync(group);
+  } catch {
+    return undefined;
+  }
+  onTestFinished(async () => {
+    await until(() => isRemoved(group), 'an empty group');
+  });
+  return join(group, 'cgroup.procs');
+}
+
 /** What has just ended may still be in it. */
 function isRemoved(group: string): boolean {
   try {

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { stopDaemon } from 'doublefork';
 import { describe, expect, test } from 'vitest';
+import { ownGroup } from '../../support/cgroup.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
 import { killQuietly, stat, until } from '../../support/processes.js';
@@ -158,6 +159,53 @@ test('nobody of a session that was given the number of the daemon’s later is s
   expect((await place.run('stop', 'it')).stdout).toBe('it was not running\n');
   expect(isGone(other.pid!)).toBe(false);
   killQuietly(other.pid!);
+});
+
+describe('stop ends the control group as well, if the program has one of its own', () => {
+  /** In a session of its own, with no parent that is known, and away before anybody has looked. */
+  const away =
+    'setsid sh -c "sleep 1000 & echo \\$! > away; exit"; while [ ! -s away ]; do sleep 0.02; done';
+  const lost = (place: Place) => Number(readFileSync(join(place.folder, 'away'), 'utf8'));
+
+  for (const version of [1, 2] as const) {
+    test(`cgroup version ${version}`, async ({ skip }) => {
+      const group = ownGroup(version);
+      if (group === undefined) return skip('no such group can be made here');
+      const place = new Place();
+      await place.startIt('', ['sh', '-c', `echo $$ > ${group}; ${away}; exec sleep 1000`]);
+      const pid = lost(place);
+      // Somebody else who was put there is none of its family.
+      const other = spawn('sleep', ['1000'], { stdio: 'ignore' });
+      writeFileSync(group, String(other.pid));
+      const { stdout } = await place.run('stop', 'it');
+      expect(stdout).toContain(`; ended what it had left: sleep 1000 (pid ${pid}, SIGTERM)\n`);
+      expect(isGone(pid)).toBe(true);
+      expect(isGone(other.pid!)).toBe(false);
+      other.kill();
+      await once(other, 'exit');
+    });
+  }
+
+  test('the one that it was started in is not its own', async () => {
+    const place = new Place();
+    await place.startIt('', ['sh', '-c', `${away}; exec sleep 1000`]);
+    expect((await place.run('stop', 'it')).stdout).not.toContain('ended what it had left');
+    expect(isGone(lost(place))).toBe(false);
+    killQuietly(lost(place));
+  });
+
+  test('what the programs of a supervisor have left that was killed', async () => {
+    const place = new Place();
+    const script = 'sleep 1000 & echo $! > away; wait';
+    await place.startIt('--restart always', ['sh', '-c', script]);
+    const { pid } = await place.status('it');
+    process.kill(pid, 'SIGKILL');
+    await until(() => isGone(pid), 'killed');
+    const { stdout } = await place.run('stop', 'it');
+    expect(stdout).toContain('it was not running; ended what it had left: ');
+    expect(stdout).toContain(`sleep 1000 (pid ${lost(place)}, SIGTERM)`);
+    expect(isGone(lost(place))).toBe(true);
+  });
 });
 
 describe('stop of several', () => {
