@@ -88,6 +88,15 @@ export function replaceStreams(redirected: readonly boolean[]): ReadonlySet<numb
   return new Set(kept);
 }
 
+/**
+ * Replaces output streams that were used before, in a copy of the process: what the old ones had not yet written is the
+ * original's to write, and the new ones write at once, for the copy may end with the next line.
+ */
+export function renewOutput(): void {
+  const { descriptors, terminal } = addon.loopHandles();
+  for (const fd of [1, 2] as const) if (terminal || descriptors.includes(fd)) replaceOutput(fd);
+}
+
 function replaceInput(): void {
   process.stdin.pause();
   process.stdin.destroy();

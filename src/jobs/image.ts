@@ -113,6 +113,6 @@ function serve<A, R>(run: (argument: A) => R | PromiseLike<R>, settings: JobSett
       if ('end' in request) running.get(request.id)?.abort();
       else void perform(request.id, request.argument as A);
     });
-    void inbox.listen(new AbortController().signal).then(() => process.exit(0));
+    void inbox.serve();
   };
 }

@@ -2,6 +2,7 @@
 
 import { readSync } from '../builtin/fs.js';
 import { setNonBlocking } from '../posix/descriptor.js';
+import { onFork } from '../posix/fork-hooks.js';
 import { readable } from '../posix/watch.js';
 import { type Frame, FrameReader } from './frames.js';
 
@@ -34,6 +35,15 @@ export class Inbox {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  /** Hears what comes as long as the process lives, which ends when nothing can come any more. */
+  async serve(): Promise<void> {
+    const over = new AbortController();
+    // What comes is for this process, not for one that a job forks.
+    onFork({ child: () => over.abort() });
+    await this.listen(over.signal);
+    if (!over.signal.aborted) process.exit(0);
   }
 
   /** @returns false if nothing is there, or nothing comes any more */

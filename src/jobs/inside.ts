@@ -2,6 +2,7 @@
 // and its answer goes to the parent.
 
 import { constants } from '../builtin/os.js';
+import { renewOutput } from '../detach/streams.js';
 import { addon } from '../posix/addon.js';
 import { prctlIfKnown } from '../posix/attribute.js';
 import { close, dup2, setNonBlocking } from '../posix/descriptor.js';
@@ -32,13 +33,24 @@ export interface CopySettings {
 /** The copy's end of the pipe. The first answer is the last: the copy ends with it. */
 export class Answer {
   readonly #fd: number;
+  /** A process that the function has forked has this object, too, and no answer to give. */
+  readonly #owner = process.pid;
 
   constructor(fd: number) {
     this.#fd = fd;
   }
 
-  /** @throws DataCloneError for what cannot be cloned */
+  /** @throws DataCloneError for what cannot be cloned; ERR_JOB_FORKED in a child of the copy */
   send(kind: Kind, value: unknown): void {
+    if (process.pid !== this.#owner) {
+      if (kind !== 'message') _exit(0);
+      throw Object.assign(
+        new Error('send() is for the copy itself, not for a process that it has forked'),
+        {
+          code: 'ERR_JOB_FORKED',
+        },
+      );
+    }
     writeFrame(this.#fd, encode(kind, value));
   }
 
@@ -71,6 +83,7 @@ export function becomeCopy(settings: CopySettings, answer: Answer): void {
   stopWorkers();
   addon.releaseThreads();
   removeListeners(answer);
+  renewOutput();
   replaceDescriptors(settings.stdio);
   if (settings.title !== undefined) process.title = settings.title;
   runChildHooks({ moved: false });

@@ -124,6 +124,6 @@ function serve<A, R>(run: (argument: A) => R | PromiseLike<R>) {
       if (isThenable(result)) result.then(finish, fail);
       else finish(result);
     });
-    void inbox.listen(new AbortController().signal).then(() => process.exit(0));
+    void inbox.serve();
   };
 }

@@ -151,12 +151,13 @@ export class Journal implements AsyncDisposable {
     this.#snapshotting = true;
     try {
       const before = this.#segment;
-      // In this order, without a turn of the event loop: the memory, and a new file for what comes.
       const number = before.number + 1;
       const path = join(this.directory, `snapshot-${number}`);
+      // In this order, without a turn of the event loop: a new file for what comes, then the memory. A
+      // snapshot for which there is no new file would hide what is appended to the old one.
+      this.#segment = this.#begin(number);
       const picture = snapshot(path, write, { mode: this.#mode, ...options, async: false });
       picture.catch(() => {});
-      this.#segment = this.#begin(number);
       await before.close();
       const done = await picture;
       this.#removeBefore(number);

@@ -4,7 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../support/folder.js';
-import { run, start } from '../../support/program.js';
+import { node } from '../../support/node.js';
+import { execute, inline, run, start } from '../../support/program.js';
+import { testAsRoot } from '../../support/root.js';
 
 const PROGRAM = `
 const { Journal } = await import('doublefork/state');
@@ -216,6 +218,99 @@ describe('trouble', () => {
     );
     expect({ code, stderr, reports }).toEqual({ code: 0, stderr: '', reports: ['EFBIG', 9] });
     expect((await recovered(folder))[0]).toEqual([1, 2]);
+  });
+
+  test('no file for what comes after a snapshot: there is no snapshot, and nothing is lost', async () => {
+    const folder = temporaryFolder();
+    const reports = await program(
+      folder,
+      `
+      const records = [];
+      const journal = open(records);
+      const add = (value) => { records.push(value); return journal.append(JSON.stringify(value)); };
+      await add(1);
+      // What is there already is not written over.
+      fs.writeFileSync(directory + '/journal-2', '');
+      report((await failed(journal.snapshot(({ write }) => write(JSON.stringify(records))))).code);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await add(2);
+      await journal.close();
+    `,
+    );
+    expect(reports).toEqual(['EEXIST']);
+    expect((await recovered(folder))[0]).toEqual([1, 2]);
+  });
+
+  test('a disk that is full at any byte of a record, or of a batch: refused, cut off, and it goes on', async () => {
+    const folder = temporaryFolder();
+    const { code, reports, stderr } = await run(
+      `${PROGRAM}
+      const journal = open([]);
+      await journal.append('"first"');
+      const file = directory + '/journal-1';
+      const limit = posix.getrlimit('fsize');
+      process.on('SIGXFSZ', () => {});
+      const kept = ['first'];
+      const faults = [];
+      for (let more = 0; more < 40; more++) {
+        const { size } = fs.statSync(file);
+        posix.setrlimit('fsize', { soft: size + more, hard: limit.hard });
+        const batch = ['"' + 'a'.repeat(10) + '"', '"' + 'b'.repeat(10) + '"'];
+        const results = await Promise.all(batch.map((record) => failed(journal.append(record))));
+        posix.setrlimit('fsize', limit);
+        if (results.some(({ code }) => code !== 'EFBIG')) faults.push([more, 'taken']);
+        if (fs.statSync(file).size !== size) faults.push([more, 'left over']);
+        await journal.append(JSON.stringify(more));
+        kept.push(more);
+      }
+      report([kept, faults]);
+      await journal.close();
+    `,
+      { args: [folder] },
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const [[kept, faults]] = reports;
+    expect(faults).toEqual([]);
+    expect((await recovered(folder))[0]).toEqual(kept);
+  });
+
+  testAsRoot(
+    'a file system without space: appends and snapshots are refused, and it goes on',
+    async () => {
+      const folder = temporaryFolder();
+      const source = `${PROGRAM}
+      const records = [];
+      const journal = open(records);
+      const add = (value) => { records.push(value); return journal.append(JSON.stringify(value)); };
+      await add('first');
+      const ballast = folder + '/ballast';
+      const fill = () => { const fd = fs.openSync(ballast, 'w'); try { for (;;) fs.writeSync(fd, Buffer.alloc(4096)); } catch {} fs.closeSync(fd); };
+      fill();
+      report((await failed(journal.append(JSON.stringify('x'.repeat(10_000))))).code);
+      report((await failed(journal.snapshot(({ write }) => write(JSON.stringify([...records, 'x'.repeat(100_000)]))))).code);
+      fs.rmSync(ballast);
+      await add('second');
+      await journal.snapshot(({ write }) => write(JSON.stringify(records)));
+      await add('third');
+      await journal.close();
+      const again = [];
+      await open(again).close();
+      report(again);
+    `;
+      const { code, reports, stderr } = await execute('unshare', [
+        ...['--mount', 'sh', '-c', 'mount -t tmpfs -o size=256k none "$0" && exec "$@"', folder],
+        ...[node, ...inline(source, { args: [folder] })],
+      ]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(reports).toEqual(['ENOSPC', 'ENOSPC', ['first', 'second', 'third']]);
+    },
+  );
+
+  test('killed at any moment, again and again: nothing acknowledged is lost, nothing applied twice', async () => {
+    // The thousand are npm run soak:state.
+    const { code, stdout, stderr } = await execute(node, ['test/soak/state.mjs', '16']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('none lost or applied twice');
   });
 
   test('one process has it, and a copy of that does not write to it', async () => {
