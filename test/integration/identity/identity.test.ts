@@ -13,7 +13,7 @@ import { getgrouplist, getpwnam } from 'doublefork/posix';
 import { describe, expect, test } from 'vitest';
 import { hasFork, variants } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
-import { node } from '../../support/node.js';
+import { root as checkout, node } from '../../support/node.js';
 import { execute, inline, launch, run, start } from '../../support/program.js';
 import { isRoot, testAsRoot, unprivileged } from '../../support/root.js';
 
@@ -304,6 +304,21 @@ describe('C11', () => {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(reports).toEqual([['/in', ['in'], false], ['in']]);
       expect(readFileSync(log, 'utf8')).toBe('logged\n');
+    },
+  );
+
+  test.skipIf(!isRoot || !hasFork)(
+    'C11 chroot leaves no way out by the working directory, before daemonize() changes that',
+    async () => {
+      const { stderr, reports } = await run(`
+        const addon = { exports: {} };
+        process.dlopen(addon, ${literal(join(checkout, 'build/Release/doublefork.node'))});
+        process.chdir('/');
+        const request = { limits: [], oomScoreAdj: '', chroot: ${literal(temporaryFolder())}, noNewPrivileges: false };
+        report(addon.exports.confine(request, 5000));
+        report(['etc/passwd', '/etc/passwd', '../etc/passwd'].map((path) => fs.existsSync(path)));
+      `);
+      expect({ stderr, reports }).toEqual({ stderr: '', reports: [null, [false, false, false]] });
     },
   );
 
