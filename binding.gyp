@@ -50,6 +50,7 @@
             "native/fork/freeze.cc",
             "native/fork/handshake.cc",
             "native/fork/heap.cc",
+            "native/fork/holder.cc",
             "native/fork/move.cc",
             "native/fork/owned_locks.cc",
             "native/fork/proc.cc",

@@ -12,7 +12,7 @@ const childrenOf = (pid) =>
 const commandOf = (pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 
 /** Processes made ahead of need, by their names. */
-const isAhead = (pid) => /^df-(spare|holder)$/.test(commandOf(pid));
+const isAhead = (pid) => /^(spare-worker|memory-holder)$/.test(commandOf(pid));
 
 export const workersOf = (pid) => childrenOf(pid).filter((child) => !isAhead(child));
 
@@ -25,7 +25,7 @@ export function processorTime(pid) {
 
 /** In MB. Who shares the memory of another one, and not a copy of it, takes none of its own. */
 function pss(pid) {
-  if (commandOf(pid) === 'df-holder') return 0;
+  if (commandOf(pid) === 'memory-holder') return 0;
   return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024;
 }
 

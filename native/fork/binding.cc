@@ -23,15 +23,26 @@ uv_loop_t* MainLoop(Napi::Env env) {
   return loop;
 }
 
-// fork(parent, timeoutMs, holdThreads) -> 0, pid or a refusal.
+// See memoryHolder().
+pid_t holder = 0;
+
+// fork(parent, timeoutMs, held, makeHolder) -> 0, pid or a refusal.
 Napi::Value ForkBinding(const Napi::CallbackInfo& info) {
-  const ForkRequest request = {MainLoop(info.Env()),
-                               static_cast<Parent>(info[0].As<Napi::Number>().Int32Value()),
-                               info[1].As<Napi::Number>().Int32Value(), info[2].ToBoolean()};
-  Reason reason;
-  const pid_t pid = Fork(request, reason);
-  if (pid < 0) return Refusal(info.Env(), reason);
+  const ForkRequest request = {
+      MainLoop(info.Env()), static_cast<Parent>(info[0].As<Napi::Number>().Int32Value()),
+      info[1].As<Napi::Number>().Int32Value(),
+      static_cast<HeldThreads>(info[2].As<Napi::Number>().Int32Value()), info[3].ToBoolean()};
+  Birth birth;
+  const pid_t pid = Fork(request, birth);
+  if (pid < 0) return Refusal(info.Env(), birth.reason);
+  holder = birth.holder;
   return Napi::Number::New(info.Env(), pid);
+}
+
+// memoryHolder() -> the process that holds the memory of the child that fork() has made last; 0:
+// there is none.
+Napi::Value MemoryHolder(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), holder);
 }
 
 // releaseThreads(): those that fork() was asked to hold go on.
@@ -114,6 +125,7 @@ Napi::Value ForkSupport(const Napi::CallbackInfo& info) {
 void ExportFork(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("fork", Napi::Function::New(env, ForkBinding, "fork"));
+  exports.Set("memoryHolder", Napi::Function::New(env, MemoryHolder, "memoryHolder"));
   exports.Set("releaseThreads", Napi::Function::New(env, ReleaseThreadsBinding, "releaseThreads"));
   exports.Set("detach", Napi::Function::New(env, DetachBinding, "detach"));
   exports.Set("confine", Napi::Function::New(env, ConfineBinding, "confine"));

@@ -21,6 +21,7 @@
 #include "fork/arch.h"
 #include "fork/freeze.h"
 #include "fork/heap.h"
+#include "fork/holder.h"
 #include "fork/owned_locks.h"
 #include "fork/revive.h"
 #include "fork/separate.h"
@@ -38,14 +39,17 @@ long CloneProcess(int* tid_address) {
 
 // The first steps of the new process.
 void StartChild(Freeze& freeze, KernelObjects& objects, const OwnedLocks& locks, HiddenHeap& heap,
-                bool holds, int report, Reason& reason, void* robust_list,
+                const ForkRequest& request, int report, Birth& birth, void* robust_list,
                 size_t robust_list_size) {
   RegisterOwnThread(robust_list, robust_list_size);
-  if (!objects.Separate(reason) || !CreateThreads(holds, reason)) {
-    Send(report, reason);
+  if (request.held == HeldThreads::kForSpare) NameSpare();
+  // Before the threads, and before the parent goes on: nobody sees the one without the other.
+  if (request.makes_holder) birth.holder = MakeHolder(freeze.tid_address());
+  if (!objects.Separate(birth.reason) || !CreateThreads(request.held, birth.reason)) {
+    Send(report, birth);
     arch::Syscall(SYS_exit_group, 1);
   }
-  Send(report, reason);
+  Send(report, birth);
   locks.PassOn();
   OpenGate();
   freeze.Forget();
@@ -54,7 +58,8 @@ void StartChild(Freeze& freeze, KernelObjects& objects, const OwnedLocks& locks,
 
 }  // namespace
 
-pid_t Fork(const ForkRequest& request, Reason& reason) {
+pid_t Fork(const ForkRequest& request, Birth& birth) {
+  Reason& reason = birth.reason;
   if (arch::Syscall(SYS_gettid) != arch::Syscall(SYS_getpid)) {
     reason.Set(EPERM, "fork() works from the main thread only");
     return -1;
@@ -84,8 +89,8 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
 
   const long pid = CloneProcess(freeze.tid_address());
   if (pid == 0) {
-    StartChild(freeze, objects, locks, heap, request.holds_threads, report.writer(), reason,
-               robust_list, robust_list_size);
+    StartChild(freeze, objects, locks, heap, request, report.writer(), birth, robust_list,
+               robust_list_size);
     return 0;
   }
   if (pid < 0) {
@@ -95,7 +100,7 @@ pid_t Fork(const ForkRequest& request, Reason& reason) {
   heap.Hide();
   report.CloseWriter();
   AwaitReport(report.reader(), static_cast<pid_t>(pid));
-  if (!Receive(report.reader(), reason)) {
+  if (!Receive(report.reader(), birth)) {
     reason.Set(ECHILD, "the child was killed before it came to life");
   }
   if (reason.error != 0) {

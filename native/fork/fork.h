@@ -7,6 +7,7 @@
 
 #include "confine/confinement.h"
 #include "fork/reason.h"
+#include "fork/revive.h"
 
 namespace doublefork {
 
@@ -21,13 +22,18 @@ struct ForkRequest {
   uv_loop_t* main_loop;
   Parent parent;
   int timeout_ms;  // for the other threads to come to rest
-  // The child is for one thing only, and nothing of the parent's may happen in it: see
-  // CreateThreads().
-  bool holds_threads;
+  HeldThreads held;
+  bool makes_holder;  // for the child's memory: see MakeHolder()
+};
+
+// What a child tells its parent.
+struct Birth {
+  Reason reason;     // why it could not come to life
+  pid_t holder = 0;  // of its memory; 0: there is none
 };
 
 // 0 in the child, its process id in the parent, -1 with the reason when nothing has changed.
-pid_t Fork(const ForkRequest& request, Reason& reason);
+pid_t Fork(const ForkRequest& request, Birth& birth);
 
 // Confines this process with all its threads, which must come to rest for it. False, with the
 // reason: some may be confined then and others not, and the process must end.

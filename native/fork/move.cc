@@ -237,7 +237,7 @@ bool Move::Confine() {
 
 void Move::StartDaemon() {
   arch::Syscall(SYS_sigaltstack, reinterpret_cast<long>(&signal_stack_), 0);
-  if (Confine()) CreateThreads(false, reason_);
+  if (Confine()) CreateThreads(HeldThreads::kNone, reason_);
   if (!handshake_.Report(reason_)) arch::Syscall(SYS_exit_group, 1);
   freeze_.NoteNewIds();
   locks_.PassOn();

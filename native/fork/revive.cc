@@ -60,6 +60,12 @@ enum Gate : int {
 };
 std::atomic<int> gate{kClosed};
 
+// What the main thread was called before NameSpare().
+struct {
+  bool is_set = false;
+  char own[16];
+} name_as_spare;
+
 // A thread begins here, on its own stack, below the handler that froze it.
 int Continue(void* argument) {
   const Thread& thread = *static_cast<const Thread*>(argument);
@@ -100,7 +106,7 @@ void UnregisterOwnThread() {
   if (area.begin != nullptr) area.Call(kUnregister);
 }
 
-bool CreateThreads(bool holds, Reason& reason) {
+bool CreateThreads(HeldThreads held, Reason& reason) {
   // What pthread_create(3) asks for. The id is written for the parent's sake, before the thread
   // runs; it is cleared, and joiners woken, when the thread ends.
   constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
@@ -115,11 +121,12 @@ bool CreateThreads(bool holds, Reason& reason) {
   for (Thread& thread : FrozenThreads()) {
     thread.gate = kOpen;
     thread.new_tid = 0;
-    if (holds) {
+    if (held != HeldThreads::kNone) {
       const bool has_loop = WaitsForEvents(thread);
-      if (has_loop && !is_first_loop) continue;
-      if (has_loop) is_first_loop = false;
-      if (!has_loop && !SleepsUntilWoken(thread)) thread.gate = kOpenForAll;
+      const bool is_scheduler = has_loop && is_first_loop;
+      if (is_scheduler) is_first_loop = false;
+      if (has_loop && !is_scheduler && held == HeldThreads::kForCopy) continue;
+      if (!is_scheduler && !SleepsUntilWoken(thread)) thread.gate = kOpenForAll;
     }
     BeginReading();
     // Nobody waits for the thread to run: it comes up beside the rest of the fork, and whoever
@@ -140,12 +147,22 @@ bool CreateThreads(bool holds, Reason& reason) {
   return true;
 }
 
+void NameSpare() {
+  arch::Syscall(SYS_prctl, PR_GET_NAME, reinterpret_cast<long>(name_as_spare.own));
+  arch::Syscall(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>("spare-worker"));
+  name_as_spare.is_set = true;
+}
+
 void OpenGate() {
   gate.store(kOpen);
   FutexWake(gate, INT_MAX);
 }
 
 void ReleaseThreads() {
+  if (name_as_spare.is_set) {
+    arch::Syscall(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>(name_as_spare.own));
+    name_as_spare.is_set = false;
+  }
   gate.store(kOpenForAll);
   FutexWake(gate, INT_MAX);
 }

@@ -57,7 +57,7 @@ export class Copy {
     let pid: number;
     try {
       const { quiesceTimeout: timeoutMs, recordLocks } = options;
-      pid = forkProcess({ timeoutMs, recordLocks, holdThreads: true });
+      pid = forkProcess({ timeoutMs, recordLocks, heldThreads: 'for-copy' });
     } catch (error) {
       for (const fd of [read, write, jobs, toJobs]) if (fd !== undefined) close(fd);
       throw withRemedy(error as NodeJS.ErrnoException);

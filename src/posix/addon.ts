@@ -149,7 +149,14 @@ export interface Addon {
   openInbox(signals: number[]): number;
   takeInbox(): number[];
   closeInbox(): void;
-  fork(parent: number, timeoutMs: number, holdThreads: boolean): number | Refusal;
+  fork(
+    parent: number,
+    timeoutMs: number,
+    heldThreads: number,
+    makeHolder: boolean,
+  ): number | Refusal;
+  /** The process that holds the memory of the child that fork() has made last; 0: there is none. */
+  memoryHolder(): number;
   /** Lets those threads go on that fork() has held back in this process; nothing if it has not. */
   releaseThreads(): void;
   /**

@@ -34,6 +34,9 @@ export const QUIESCE_TIMEOUT_MS = 5000;
 /** In the order of `Parent` in native/fork/fork.h. */
 const PARENTS: readonly string[] = ['running', 'frozen', 'main-thread'];
 
+/** In the order of `HeldThreads` in native/fork/revive.h. */
+const HELD: readonly string[] = ['none', 'for-copy', 'for-spare'];
+
 /**
  * Copies the process, every thread included; the program goes on in both.
  *
@@ -66,10 +69,16 @@ function prepareChild(): void {
 /** What {@link forkProcess} can beside. */
 export interface CopyOptions extends ForkOptions {
   /**
-   * Of the child's other threads only V8's and libuv's helpers run at once, those that are in the midst
-   * of something when `addon.releaseThreads()` is called, and Workers that wait for their event loop never.
+   * `'none'` (default): all of the child's other threads run at once. Otherwise only V8's and libuv's
+   * helpers do, and the others when `addon.releaseThreads()` is called: with `'for-spare'` all of them,
+   * with `'for-copy'` Workers that wait for their event loop never.
    */
-  holdThreads?: boolean;
+  heldThreads?: 'none' | 'for-copy' | 'for-spare';
+  /**
+   * Whether one more process has the child's memory, so that its end is heard of before that is freed,
+   * where the kernel lets it: `addon.memoryHolder()`, a child of this process. See native/fork/holder.h.
+   */
+  memoryHolder?: boolean;
 }
 
 /** {@link fork} without the hooks of onFork(): it is for the caller to run those. */
@@ -77,7 +86,8 @@ export function forkProcess(options: CopyOptions): number {
   const {
     parent = 'running',
     timeoutMs = QUIESCE_TIMEOUT_MS,
-    holdThreads = false,
+    heldThreads = 'none',
+    memoryHolder = false,
     recordLocks,
   } = options;
   const mode = PARENTS.indexOf(parent);
@@ -87,7 +97,7 @@ export function forkProcess(options: CopyOptions): number {
   if (lockPolicy === 'refuse') refuseRecordLocks('fork');
   // Drawn here, so that node:crypto is loaded once and not in every child.
   const rotation = crypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
-  const result = addon.fork(mode, timeout, holdThreads);
+  const result = addon.fork(mode, timeout, HELD.indexOf(heldThreads), memoryHolder);
   if (typeof result !== 'number') throw refusal(result, 'fork');
   if (result !== 0 && parent !== 'running') exitPastThreads();
   if (result === 0) {

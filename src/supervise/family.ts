@@ -27,6 +27,8 @@ export class Families {
   readonly #groups = new Map<number, WorkerGroup>();
   /** Groups of workers that are gone, in which somebody may be about to end. */
   readonly #left = new Set<WorkerGroup>();
+  /** Children that are neither workers nor what workers have started: spares, and holders of memory. */
+  readonly #attendants = new Map<number, WorkerGroup | undefined>();
   /** Children from before, such as those of a shell that has exec'ed this program. */
   readonly #strangers: ReadonlySet<number> = new Set(children());
 
@@ -34,9 +36,21 @@ export class Families {
     adoptOrphans();
   }
 
+  /** A worker; it may have been an attendant. */
   add(worker: number, group: WorkerGroup | undefined): void {
+    this.#attendants.delete(worker);
     this.#workers.set(worker, []);
     if (group !== undefined) this.#groups.set(worker, group);
+  }
+
+  /** A child that is no worker, and no orphan of one. */
+  attend(pid: number, group?: WorkerGroup): void {
+    this.#attendants.set(pid, group);
+  }
+
+  /** Whether it is such a child, and has not been reaped. */
+  attends(pid: number): boolean {
+    return this.#attendants.has(pid);
   }
 
   /** Remembers what descends from a worker that is about to end: later nobody can tell. */
@@ -66,9 +80,8 @@ export class Families {
       const isWorker = this.#workers.has(pid);
       if (isWorker) this.#killRest(pid);
       const result = waitpid(pid);
+      this.#forget(pid);
       if (!isWorker) continue;
-      this.#workers.delete(pid);
-      this.#leave(pid);
       // What has left the group of the only worker there was can be nobody else's; beside the next
       // one it could.
       if (this.#workers.size === 0) this.#endOrphans();
@@ -80,7 +93,7 @@ export class Families {
   #endOrphans(): void {
     const areGone = () => {
       this.#reapEnded();
-      return !this.#killOrphans();
+      return !this.#killOrphans((pid) => this.#attendants.has(pid));
     };
     waitUntil(areGone, CLEARING, 1);
   }
@@ -89,15 +102,17 @@ export class Families {
   #reapEnded(): void {
     for (let pid = peekEnded(); pid > 0; pid = peekEnded()) {
       waitpid(pid);
-      this.#workers.delete(pid);
-      this.#leave(pid);
+      this.#forget(pid);
     }
   }
 
-  #leave(worker: number): void {
-    const group = this.#groups.get(worker);
+  /** One that was reaped. */
+  #forget(pid: number): void {
+    const group = this.#groups.get(pid) ?? this.#attendants.get(pid);
     if (group !== undefined) this.#left.add(group);
-    this.#groups.delete(worker);
+    this.#groups.delete(pid);
+    this.#workers.delete(pid);
+    this.#attendants.delete(pid);
   }
 
   #removeLeft(): void {
@@ -109,9 +124,9 @@ export class Families {
    * @returns whether there was one; until there is none, nobody knows what is to come. Not counted are
    * those whom we may not end, as they would be waited for in vain
    */
-  #killOrphans(): boolean {
+  #killOrphans(isSpared: (pid: number) => boolean = () => false): boolean {
     const orphans = children().filter(
-      (pid) => !this.#workers.has(pid) && !this.#strangers.has(pid),
+      (pid) => !this.#workers.has(pid) && !this.#strangers.has(pid) && !isSpared(pid),
     );
     return orphans.filter((pid) => killQuietly(pid)).length > 0;
   }

@@ -81,7 +81,6 @@ export class KeeperSuperior implements Superior, RequestSource {
   }
 
   handOver(worker: Worker): void {
-    this.release();
     thisProcess.daemon?.readiness?.delegate(worker);
   }
 

@@ -112,6 +112,12 @@ export interface SuperviseOptions {
    */
   engine?: 'auto' | 'fork' | 'exec';
   /**
+   * How many processes to have forked ahead for workers to come, so that one that crashes is replaced
+   * without a fork in between; 0 to 16. Default 1. See docs/supervise.md for what one costs. None are made
+   * with the exec engine, or while less memory is available than this process takes.
+   */
+  spare?: number;
+  /**
    * Record locks (fcntl(2)) of this process, which databases exclude each other by, stay with the
    * supervisor: no worker has them. `'refuse'` (default): EBUSY then, with the file. `'lose'`: the
    * workers do not rely on them.
@@ -140,6 +146,7 @@ export interface SupervisorSettings {
   watch: readonly string[];
   engine: 'auto' | 'fork' | 'exec';
   recordLocks: RecordLockPolicy;
+  spare: number;
 }
 
 /** What of the world the settings depend on. */
@@ -179,6 +186,7 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   exec: true,
   engine: true,
   recordLocks: true,
+  spare: true,
 };
 
 const KNOWN_BACKOFF: Readonly<Record<keyof Backoff, true>> = {
@@ -190,6 +198,7 @@ const KNOWN_BACKOFF: Readonly<Record<keyof Backoff, true>> = {
 
 /** Most workers: each is a process. */
 export const MOST_WORKERS = 4096;
+const MOST_SPARES = 16;
 /** Longest time: what a timer of Node's can do, about 24 days. */
 const LONGEST = 2 ** 31 - 1;
 
@@ -251,6 +260,7 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
     exec: options.exec && command(options.exec, context),
     words: { ready: ready === 'manual' ? 'started' : ready, watchdog: watchdog.timeout },
     engine: oneOf(options.engine, 'engine', ['auto', 'fork', 'exec']),
+    spare: count('spare', 1, MOST_SPARES),
     recordLocks: recordLockPolicy(options.recordLocks),
   };
 }

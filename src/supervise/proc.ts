@@ -14,6 +14,12 @@ export function residentMemory(pid: number): number | undefined {
   return line ? Number(line[1]) * 1024 : undefined;
 }
 
+/** Whether there is room for one more copy of this process, if all of it came to differ. */
+export function enoughMemory(): boolean {
+  const available = process.availableMemory?.() ?? Number.POSITIVE_INFINITY;
+  return available >= (residentMemory(process.pid) ?? 0);
+}
+
 /** The kernel's unit of time in /proc, the same on every architecture that Node runs on. */
 const TICKS_PER_SECOND = 100;
 

@@ -1,8 +1,11 @@
 // Starts the processes of workers: forks of the supervisor, or with the exec engine other images.
 
+import { readSync, writeSync } from '../builtin/fs.js';
 import { START_VARIABLE } from '../detach/command.js';
 import { execInto } from '../detach/exec-into.js';
+import { addon } from '../posix/addon.js';
 import { prctlIfKnown } from '../posix/attribute.js';
+import { close, pipe } from '../posix/descriptor.js';
 import { errorText } from '../posix/errors.js';
 import { forkProcess } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
@@ -27,6 +30,8 @@ export interface StartedProcess {
   /** What it says, and how: by the pipe of workers, and as another program does. */
   sources: readonly MessageSource[];
   group: WorkerGroup | undefined;
+  /** Another child, which holds its memory: see native/fork/holder.h. */
+  holder: number | undefined;
   /** Whether it still has to reach supervise(), and says so then. */
   arriving: boolean;
   /** Why it could not execute its program: it ends with code 127. */
@@ -38,6 +43,13 @@ export interface ForkedWorker {
   kind: 'forked';
   identity: WorkerIdentity;
   pipe: WorkerPipeWriter;
+}
+
+/** A worker's process that waits for its name. */
+export interface SpareProcess extends Omit<StartedProcess, 'kind'> {
+  kind: 'spare';
+  /** Where it waits. */
+  name: number;
 }
 
 /** What a worker's process is made with. */
@@ -54,6 +66,8 @@ export interface Program {
   argv: readonly string[];
   channels: ProgramChannels;
 }
+
+interface Made extends Pick<StartedProcess, 'pid' | 'holder' | 'error'> {}
 
 export class Starter {
   readonly #spawner: Spawner | undefined;
@@ -75,6 +89,11 @@ export class Starter {
     this.#program = program;
   }
 
+  /** Whether its processes are forks, which alone can be made before they have a name. */
+  get forks(): boolean {
+    return this.#spawner === undefined;
+  }
+
   /**
    * Starts a process. Returns in a fork, too.
    * @param leaveSupervisor in a fork, undoes what makes a supervisor
@@ -85,13 +104,13 @@ export class Starter {
     // Until the child has its own handlers, no signal may reach ours in it.
     const unblockSignals = blockSignals();
     let parts: Parts | undefined;
-    let made: { pid: number; error: Error | undefined };
+    let made: Made;
     try {
       parts = openParts(this.#groups, this.#program?.channels);
       made =
         this.#spawner === undefined
-          ? { pid: forkProcess({ parent: 'main-thread', recordLocks: 'lose' }), error: undefined }
-          : startImage(this.#spawner, identity, parts);
+          ? this.#fork('none')
+          : { ...startImage(this.#spawner, identity, parts), holder: undefined };
     } catch (error) {
       if (parts !== undefined) discard(parts);
       unblockSignals();
@@ -101,21 +120,109 @@ export class Starter {
       keepInSupervisor(made.pid, parts);
       unblockSignals();
       const arriving = made.error === undefined && this.#spawner?.arrives === true;
-      const sources = [parts.reader, ...(parts.channel?.sources ?? [])];
-      return { kind: 'started', ...made, sources, group: parts.group, arriving };
+      return { kind: 'started', ...made, ...sourcesOf(parts), arriving };
     }
-    try {
+    return this.#live(parts, () => {
       becomeWorker(supervisor, parts);
       leaveSupervisor();
       unblockSignals();
-      if (this.#program !== undefined) runProgram(this.#program, parts.channel!);
-      runChildHooks({ moved: false });
-    } catch (error) {
-      parts.writer.error(errorText(error));
-      _exit(127);
-    }
-    return { kind: 'forked', identity, pipe: parts.writer };
+      return identity;
+    });
   }
+
+  /**
+   * Forks a process ahead, of which nothing runs before it is given a name: its other threads are held,
+   * and signals are blocked. Returns in that when it has one.
+   * @param leaveSupervisor see {@link start}
+   * @throws as {@link start} does
+   */
+  startSpare(leaveSupervisor: () => void): SpareProcess | ForkedWorker {
+    const supervisor = process.pid;
+    const unblockSignals = blockSignals();
+    let parts: Parts | undefined;
+    let name: [read: number, write: number] | undefined;
+    let made: Made;
+    try {
+      name = pipe();
+      parts = openParts(this.#groups, this.#program?.channels);
+      made = this.#fork('for-spare');
+    } catch (error) {
+      if (parts !== undefined) discard(parts);
+      for (const fd of name ?? []) close(fd);
+      unblockSignals();
+      throw error;
+    }
+    const [read, write] = name;
+    if (made.pid !== 0) {
+      close(read);
+      keepInSupervisor(made.pid, parts);
+      unblockSignals();
+      return { kind: 'spare', ...made, ...sourcesOf(parts), arriving: false, name: write };
+    }
+    return this.#live(parts, () => {
+      close(write);
+      becomeWorker(supervisor, parts);
+      leaveSupervisor();
+      const identity = awaitName(read);
+      unblockSignals();
+      addon.releaseThreads();
+      return identity;
+    });
+  }
+
+  #fork(heldThreads: 'none' | 'for-spare'): Made {
+    const pid = forkProcess({
+      parent: 'main-thread',
+      recordLocks: 'lose',
+      heldThreads,
+      // What becomes another program at once has no memory that anybody would wait for.
+      memoryHolder: this.#program === undefined,
+    });
+    return { pid, holder: addon.memoryHolder() || undefined, error: undefined };
+  }
+
+  /** In the fork. */
+  #live({ writer, channel }: Parts, become: () => WorkerIdentity): ForkedWorker {
+    try {
+      const identity = become();
+      if (this.#program !== undefined) runProgram(this.#program, channel!);
+      runChildHooks({ moved: false });
+      return { kind: 'forked', identity, pipe: writer };
+    } catch (error) {
+      writer.error(errorText(error));
+      return _exit(127);
+    }
+  }
+}
+
+function sourcesOf({ reader, channel, group }: Parts): Pick<StartedProcess, 'sources' | 'group'> {
+  return { sources: [reader, ...(channel?.sources ?? [])], group };
+}
+
+/** @returns it as a worker, or undefined if it has ended */
+export function nameSpare(
+  { name, ...spare }: SpareProcess,
+  identity: WorkerIdentity,
+): StartedProcess | undefined {
+  try {
+    // In one piece, as it is short: see pipe(7).
+    writeSync(name, JSON.stringify(identity));
+    return { ...spare, kind: 'started' };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    return undefined;
+  } finally {
+    close(name);
+  }
+}
+
+/** In a spare: waits until it is named, or nobody is left who could. */
+function awaitName(fd: number): WorkerIdentity {
+  const buffer = Buffer.alloc(256);
+  const size = readSync(fd, buffer);
+  if (size === 0) _exit(0);
+  close(fd);
+  return JSON.parse(buffer.toString('latin1', 0, size)) as WorkerIdentity;
 }
 
 function openParts(groups: Groups | undefined, channels: ProgramChannels | undefined): Parts {

@@ -40,6 +40,8 @@ export interface SupervisorStatus {
   restarts: number;
   rss: number | null;
   workers: WorkerStatus[];
+  /** The processes that were forked ahead and wait to become workers. */
+  spares: number[];
 }
 
 export function statusOf(
@@ -47,7 +49,7 @@ export function statusOf(
   now: number,
   since: number,
   reports: WorkerReports,
-): SupervisorStatus {
+): Omit<SupervisorStatus, 'spares'> {
   return {
     pid: process.pid,
     image: { number: 1, pid: process.pid },

@@ -31,7 +31,7 @@ export interface Superior {
   takeOrders?(now: number): Event[];
   /** The log files were moved away. */
   reopenLogs(): void;
-  /** In a copy of this process that has another superior. */
+  /** In a copy of this process that has another superior, or will be a worker: closes what is its own. */
   release(): void;
   /** In a worker: leaves the reports to its supervisor. */
   handOver(worker: Worker): void;

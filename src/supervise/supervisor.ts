@@ -18,9 +18,11 @@ import { MemoryWatch } from './memory.js';
 import type { SupervisorSettings } from './options.js';
 import { decide, initial, nextDeadline } from './policy/policy.js';
 import type { Action, Decision, Event, State } from './policy/state.js';
+import { enoughMemory } from './proc.js';
 import { Resources } from './resources.js';
+import { Spares } from './spares.js';
 import type { Spawner } from './spawner.js';
-import { type ForkedWorker, Starter } from './starter.js';
+import { type ForkedWorker, type StartedProcess, Starter } from './starter.js';
 import { statusOf } from './status.js';
 import type { Superior } from './superior.js';
 import type { WorkerIdentity } from './worker.js';
@@ -50,6 +52,7 @@ export class Supervisor {
   readonly #images: Images | undefined;
   readonly #memory: MemoryWatch;
   readonly #workers: Workers;
+  readonly #spares: Spares;
   readonly #queue: Event[] = [];
   readonly #collectGarbage = garbageCollector();
   #state: State;
@@ -84,11 +87,15 @@ export class Supervisor {
       () => this.#memory.ranOut(),
       (pid) => this.#reload(`worker with pid ${pid}`),
     );
+    this.#spares = new Spares(this.#starter.forks ? settings.spare : 0, (pid) =>
+      this.#workers.attends(pid),
+    );
     const limits = { ...settings.limits, arrives: spawner?.arrives === true };
     const isKeeper = 'image' in images && images.keeper;
     this.#state = initial(limits, isKeeper ? 'parked' : 'running');
     const status = (now: number) => ({
       ...statusOf(this.#state, now, since, this.#workers.reports),
+      spares: this.#spares.pids,
       ...this.#images?.status,
     });
     this.#source = 'image' in images ? control : images;
@@ -133,7 +140,7 @@ export class Supervisor {
   run(): ForkedWorker | (CopiedImage & { isFirst: boolean }) {
     try {
       for (;;) {
-        const forked = this.#decide() ?? this.#copyImage();
+        const forked = this.#decide() ?? this.#copyImage() ?? this.#makeSpare();
         if (forked !== undefined) return forked;
         this.#wait();
       }
@@ -149,6 +156,7 @@ export class Supervisor {
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       const [state, actions] = decide(this.#state, event);
       this.#state = state;
+      if (event.type === 'recycle' || event.type === 'restart') this.#spares.drop();
       trace?.('supervisor', `${JSON.stringify(event)} -> ${JSON.stringify(actions)}`);
       for (const action of actions) {
         const worker = this.#perform(action);
@@ -158,9 +166,39 @@ export class Supervisor {
     return undefined;
   }
 
+  /** If it is time. @returns something in one that was made, once it is named */
+  #makeSpare(): ForkedWorker | undefined {
+    const now = performance.now();
+    this.#spares.review(this.#state, now);
+    if (now < this.#spares.dueAt) return undefined;
+    let spare: ReturnType<Starter['startSpare']>;
+    try {
+      if (!enoughMemory()) {
+        this.#spares.refused(now);
+        return undefined;
+      }
+      spare = this.#starter.startSpare(() => {
+        this.#leave();
+        this.#reportsTo.release();
+      });
+    } catch (error) {
+      const { code = 'unknown' } = error as NodeJS.ErrnoException;
+      trace?.('supervisor', `has no spare: ${code}`);
+      this.#spares.refused(performance.now());
+      return undefined;
+    }
+    if (spare.kind === 'forked') return spare;
+    this.#forks++;
+    this.#workers.attend(spare);
+    this.#spares.add(spare);
+    trace?.('supervisor', `has a spare, pid ${spare.pid}`);
+    return undefined;
+  }
+
   #wait(): void {
     const deadline = Math.min(
       nextDeadline(this.#state),
+      this.#spares.dueAt,
       this.#memory.next,
       this.#nextPing,
       this.#images?.deadline ?? Number.POSITIVE_INFINITY,
@@ -285,6 +323,8 @@ export class Supervisor {
   }
 
   #reopenLogs(): void {
+    // They have the old files.
+    this.#spares.drop();
     try {
       this.#resources.journal.reopen();
       this.#reportsTo.reopenLogs();
@@ -328,9 +368,10 @@ export class Supervisor {
   }
 
   #fork({ id, generation, restarts }: WorkerIdentity): ForkedWorker | undefined {
-    let started: ReturnType<Starter['start']>;
+    const identity = { id, generation, restarts };
+    let started: StartedProcess | ForkedWorker;
     try {
-      started = this.#starter.start({ id, generation, restarts }, this.#leave);
+      started = this.#spares.take(identity) ?? this.#starter.start(identity, this.#leave);
     } catch (error) {
       this.#cannotFork(id, error as NodeJS.ErrnoException);
       return undefined;
@@ -354,6 +395,7 @@ export class Supervisor {
   readonly #leave = (): void => {
     this.#resources.release();
     this.#workers.release();
+    this.#spares.release();
     this.#images?.release();
   };
 

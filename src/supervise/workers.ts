@@ -6,7 +6,7 @@ import type { WaitResult } from '../posix/process.js';
 import { Families, killQuietly } from './family.js';
 import type { Event, Outcome } from './policy/state.js';
 import { WorkerReports } from './reports.js';
-import type { StartedProcess } from './starter.js';
+import type { SpareProcess, StartedProcess } from './starter.js';
 import type { MessageSource } from './worker-pipe.js';
 
 export class Workers {
@@ -27,9 +27,10 @@ export class Workers {
     this.#memoryRanOut = memoryRanOut;
   }
 
-  add({ pid, sources, group, arriving, error }: StartedProcess): void {
+  add({ pid, sources, group, holder, arriving, error }: StartedProcess): void {
     this.#sources.set(pid, sources);
     this.#families.add(pid, group);
+    if (holder !== undefined) this.#families.attend(holder);
     if (error !== undefined) this.reports.error(pid, error.message);
     else if (arriving) this.#arriving.set(pid, new Set());
   }
@@ -37,6 +38,17 @@ export class Workers {
   /** A child that is no worker, and whose end is told as that of one. */
   adopt(pid: number): void {
     this.#families.add(pid, undefined);
+  }
+
+  /** A child that waits to become a worker. */
+  attend({ pid, group, holder }: SpareProcess): void {
+    this.#families.attend(pid, group);
+    if (holder !== undefined) this.#families.attend(holder);
+  }
+
+  /** Whether one that waits has not ended. */
+  attends(pid: number): boolean {
+    return this.#families.attends(pid);
   }
 
   pollRequests(): PollRequest[] {

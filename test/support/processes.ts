@@ -10,6 +10,7 @@ export const MARK = 'DOUBLEFORK_TEST';
 /** What /proc/PID/stat says, by the names of proc(5). */
 export interface Stat {
   pid: number;
+  name: string;
   state: string;
   ppid: number;
   pgrp: number;
@@ -33,6 +34,7 @@ export function stat(pid: number): Stat | undefined {
   const number = (index: number) => Number(fields[index]);
   return {
     pid,
+    name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')),
     state: fields[0]!,
     ppid: number(1),
     pgrp: number(2),
@@ -40,6 +42,11 @@ export function stat(pid: number): Stat | undefined {
     ttyNr: number(4),
     startTime: number(19),
   };
+}
+
+/** What a supervisor has made ahead of need, or beside it: it runs nothing of the program. */
+export function isSpareOrHolder(pid: number): boolean {
+  return /^(spare-worker|memory-holder)$/.test(stat(pid)?.name ?? '');
 }
 
 /** One field of /proc/PID/status, such as 'SigIgn' or 'Groups'. */

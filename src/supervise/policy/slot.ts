@@ -48,6 +48,19 @@ export function isIdle({ processes, forking, startAt }: Slot): boolean {
   return processes.length === 0 && !forking && startAt === never;
 }
 
+/** Every worker serves that is to, and nobody comes or goes. */
+export function isSettled({ phase, announced, replacements, slots }: State): boolean {
+  if (phase !== 'running' || !announced || replacements.length > 0 || slots.length === 0)
+    return false;
+  return slots.every(
+    ({ processes, forking, startAt }) =>
+      processes.length <= 1 &&
+      processes.every((process) => process.phase === 'ready') &&
+      !forking &&
+      startAt === never,
+  );
+}
+
 /** How its last process ended, as a shell tells it. */
 export function lastCode({ lastExit }: Slot): number {
   if (lastExit === undefined) return 0;

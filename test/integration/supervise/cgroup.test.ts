@@ -101,7 +101,7 @@ describe.skipIf(reason !== undefined)('control groups', () => {
   test('a crash ends what has left session, group and parents, and nobody else’s', async () => {
     const path = group();
     const program = start(
-      `${SUPERVISE} const worker = supervise({ workers: 2, minUptime: 0, cgroup: '${path}' }); ${ORPHAN}`,
+      `${SUPERVISE} const worker = supervise({ workers: 2, minUptime: 0, spare: 0, cgroup: '${path}' }); ${ORPHAN}`,
       { args: [temporaryFolder()] },
     );
     const [crashing, other] = [await program.report(), await program.report()];
