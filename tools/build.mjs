@@ -39,6 +39,9 @@ const LIBRARY = {
     'posix/index': 'src/posix/index.ts',
     'state/index': 'src/state/index.ts',
     'config/index': 'src/config/index.ts',
+    'health/index': 'src/health/index.ts',
+    // A program of its own, see src/health/health.ts.
+    'health/service': 'src/health/service.ts',
     // Loaded by supervise(), see src/supervise/index.ts.
     supervise: 'src/supervise/supervise.ts',
     // Loaded by inFork() and its like, see src/jobs/index.ts.

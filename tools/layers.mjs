@@ -18,7 +18,7 @@ const houses = [
   {
     root: 'src',
     layers: [
-      ['index.ts', 'cli', 'state'],
+      ['index.ts', 'cli', 'health', 'state'],
       ['config', 'supervise', 'jobs'],
       // Finds, signals and stops a daemon; its record.
       ['control'],

@@ -8,9 +8,12 @@ interface ThisProcess {
   daemon: Daemon | undefined;
   /** Whether supervise() has forked it: a daemon of its own would be out of its supervisor's sight. */
   isWorker: boolean;
+  /** What it is then to its supervisor. */
+  worker: { health(text: string): void } | undefined;
 }
 
 export const thisProcess = shared<ThisProcess>('this-process', () => ({
   daemon: undefined,
   isWorker: false,
+  worker: undefined,
 }));

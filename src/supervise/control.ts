@@ -1,7 +1,16 @@
 // The control socket: who may, asks with a line of JSON and is answered with lines of JSON.
 // Nothing here waits: a client that does not read is dropped.
 
-import { closeSync, readSync, unlinkSync, writeSync } from '../builtin/fs.js';
+import {
+  closeSync,
+  mkdtempSync,
+  readSync,
+  rmdirSync,
+  unlinkSync,
+  writeSync,
+} from '../builtin/fs.js';
+import { tmpdir } from '../builtin/os.js';
+import { join } from '../builtin/path.js';
 import { UnixSocket, whoListens } from '../listen/unix.js';
 import { isAlive } from '../pidfile/process.js';
 import { POLLIN, POLLOUT, type PollRequest, setNonBlocking } from '../posix/descriptor.js';
@@ -110,12 +119,23 @@ export class Client implements Requester {
   }
 }
 
+/** A control socket for the family alone, in a directory that is made for it. */
+export function privateSocket(): { path: string; offered: boolean; directory: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'doublefork-'));
+  return { path: join(directory, 'control'), offered: false, directory };
+}
+
 export class ControlSocket implements RequestSource, Disposable {
   readonly #socket: UnixSocket;
+  readonly #directory: string | undefined;
   #clients: Client[] = [];
 
-  /** @throws EADDRINUSE if another supervisor listens there; EACCES, ENOENT */
-  constructor(path: string) {
+  /**
+   * @param directory is removed with it
+   * @throws EADDRINUSE if another supervisor listens there; EACCES, ENOENT
+   */
+  constructor(path: string, directory?: string) {
+    this.#directory = directory;
     removeOrphan(path);
     this.#socket = new UnixSocket(path, 0o600, 16);
     setNonBlocking(this.#socket.fd, true);
@@ -178,6 +198,7 @@ export class ControlSocket implements RequestSource, Disposable {
     try {
       // Before it is closed: see Listener.close().
       this.#socket.unlink();
+      if (this.#directory !== undefined) rmdirSync(this.#directory);
     } finally {
       this.release();
     }

@@ -6,6 +6,7 @@ import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
+import type { Companion } from './companions.js';
 import type { Limits, RestartRule } from './policy/state.js';
 import type { ProgramWords } from './program-channel.js';
 
@@ -131,8 +132,10 @@ export interface SupervisorSettings {
   limits: Limits;
   /** Whether a worker pings by itself. */
   automaticPing: boolean;
-  /** Offered: it can be done without. */
-  control: { path: string; offered: boolean } | undefined;
+  /** `offered`: it can be done without. `directory`: made for it alone. */
+  control: { path: string; offered: boolean; directory?: string } | undefined;
+  /** What runs beside the workers. */
+  companions: readonly Companion[];
   log: { kind: 'stderr' } | { kind: 'none' } | { kind: 'file'; path: string };
   /** `'auto'`, `'none'` or an absolute path. */
   cgroup: string;
@@ -255,6 +258,7 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
     rollbackOnFailure: flag(options.rollbackOnFailure ?? true, 'options.rollbackOnFailure'),
     watch: pathsOf(options.watch ?? [], context),
     control: controlOf(options.control, context),
+    companions: [],
     log: logOf(options.log ?? 'stderr', context),
     cgroup: groupOf(options.cgroup ?? 'auto', context),
     exec: options.exec && command(options.exec, context),

@@ -1,11 +1,15 @@
 // What workers have told their supervisor.
 
 import type { Exit } from './policy/state.js';
-import { describeExit } from './sentences.js';
+import { describeExit, describeOutcome } from './sentences.js';
 
 export class WorkerReports {
   /** What processes say that they do, by pid. */
   readonly #statuses = new Map<number, string>();
+  /** What processes say of how they are, by pid. */
+  readonly #health = new Map<number, unknown>();
+  /** How many ended in which way. */
+  readonly #counts = new Map<string, number>();
   /** Why processes end, by pid: told before they do. */
   readonly #errors = new Map<number, string>();
   /** How the last process of each worker ended, by the worker's id. */
@@ -14,6 +18,24 @@ export class WorkerReports {
 
   status(pid: number, text: string): void {
     this.#statuses.set(pid, text);
+  }
+
+  /** @param text JSON */
+  health(pid: number, text: string): void {
+    try {
+      this.#health.set(pid, JSON.parse(text));
+    } catch {
+      // It was too long, and cut.
+    }
+  }
+
+  healthOf(pid: number): unknown {
+    return this.#health.get(pid);
+  }
+
+  /** Of all processes of workers that have ended, by how: `exited with code 1`, `killed by SIGKILL`. */
+  get exits(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
   }
 
   error(pid: number, text: string): void {
@@ -40,6 +62,7 @@ export class WorkerReports {
   /** A process is gone. Its error is kept until its {@link exit} is told. */
   gone(pid: number): void {
     this.#statuses.delete(pid);
+    this.#health.delete(pid);
   }
 
   /** Completes an exit by what the worker has told of it. */
@@ -48,6 +71,8 @@ export class WorkerReports {
     this.#errors.delete(exit.pid);
     this.#lastError = error ?? this.#lastError;
     const complete = error === undefined ? exit : { ...exit, error };
+    const how = describeOutcome(exit);
+    this.#counts.set(how, (this.#counts.get(how) ?? 0) + 1);
     this.#exits.set(exit.worker, describeExit(complete));
     return complete;
   }

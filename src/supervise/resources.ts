@@ -67,7 +67,7 @@ export class Resources implements Disposable {
 function openControl({ control }: SupervisorSettings, journal: Journal): ControlSocket | undefined {
   if (control === undefined) return undefined;
   try {
-    return new ControlSocket(control.path);
+    return new ControlSocket(control.path, control.directory);
   } catch (error) {
     if (!control.offered) throw error;
     journal.tell({ event: 'no-control', error: (error as Error).message });

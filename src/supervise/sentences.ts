@@ -19,6 +19,7 @@ export function levelOf(decision: Decision): Level {
     case 'replacement-failed':
     case 'image-failed':
     case 'image-exit':
+    case 'companion-exit':
     case 'no-control':
     case 'no-cgroup':
     case 'no-manager':
@@ -81,6 +82,8 @@ export function sentence(decision: Decision): string {
       return `image ${decision.image} failed before it served: ${decision.error}`;
     case 'image-exit':
       return `image ${decision.image} ended: ${decision.error}`;
+    case 'companion-exit':
+      return `${decision.companion} ended, and is started again in ${decision.delay} ms: ${decision.error}`;
     case 'no-control':
       return `nobody can ask how the workers are: ${decision.error}`;
     case 'no-cgroup':

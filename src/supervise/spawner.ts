@@ -44,7 +44,7 @@ export class Spawner {
     const procs = group?.procs ?? -1;
     const spawned =
       this.#image === undefined
-        ? spawn(programRequest(this.#program), -1, procs)
+        ? startProgram(this.#program, [], procs)
         : this.#startImage(this.#image, identity, pipe.fd!, procs);
     this.#release();
     return spawned;
@@ -112,20 +112,30 @@ export class Spawner {
   }
 }
 
-/** It inherits what is not close-on-exec, as from a fork. */
-function programRequest(argv: readonly string[]): ImageRequest {
-  const kept = openDescriptors().flatMap(({ fd, closeOnExec }) => (closeOnExec ? [] : fd));
-  return {
+/**
+ * Starts another program. It inherits what is not close-on-exec, as from a fork.
+ * @param keep descriptors that it has in any case
+ * @param procs of the control group that it is to be in
+ * @throws the error of fork(2) and of what it needs, with nothing started
+ */
+export function startProgram(
+  argv: readonly string[],
+  keep: readonly number[],
+  procs = -1,
+): Spawned {
+  const inherited = openDescriptors().flatMap(({ fd, closeOnExec }) => (closeOnExec ? [] : fd));
+  const request = {
     path: argv[0]!,
     argv: [...argv],
     cwd: '',
     variable: VARIABLE,
     handoff: '',
-    kept,
+    kept: [...new Set([...inherited, ...keep])],
     nullFds: [],
     nullFd: -1,
     closed: [],
   };
+  return spawn(request, -1, procs);
 }
 
 /** @throws the error of fork(2) and of what it needs, with nothing started */

@@ -20,6 +20,8 @@ export interface WorkerStatus {
   status: string | null;
   /** Until it is started again, in state `waiting`. */
   startsIn: number | null;
+  /** What doublefork/health says of it, if the program has called that. */
+  health: unknown;
 }
 
 /** An image of the program, by its number (the first one is 1) and the process of its supervisor. */
@@ -39,6 +41,10 @@ export interface SupervisorStatus {
   uptime: number;
   restarts: number;
   rss: number | null;
+  /** How many processes of workers ended in which way. */
+  exits: Record<string, number>;
+  /** The last error that ended a worker. */
+  lastError: string | null;
   workers: WorkerStatus[];
   /** The processes that were forked ahead and wait to become workers. */
   spares: number[];
@@ -58,6 +64,8 @@ export function statusOf(
     uptime: Math.round(now - since),
     restarts: state.restarts,
     rss: residentMemory(process.pid) ?? null,
+    exits: reports.exits,
+    lastError: reports.lastError ?? null,
     workers: state.slots.map((slot) => workerStatus(slot, now, reports)),
   };
 }
@@ -78,6 +86,7 @@ function workerStatus(slot: Slot, now: number, reports: WorkerReports): WorkerSt
     lastExit: reports.lastExitOf(id) ?? null,
     status: pid === null ? null : (reports.statusOf(pid) ?? null),
     startsIn: Number.isFinite(slot.startAt) ? Math.max(0, Math.round(slot.startAt - now)) : null,
+    health: pid === null ? null : (reports.healthOf(pid) ?? null),
   };
 }
 

@@ -20,6 +20,8 @@ import {
 import { refuseRecordLocks } from '../posix/lock.js';
 import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
+import { companions } from './companions.js';
+import { privateSocket } from './control.js';
 import type { CopiedImage } from './image-process.js';
 import { KeeperSuperior } from './keeper.js';
 import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
@@ -50,7 +52,7 @@ export function supervise(options: SuperviseOptions = {}): Worker {
 
 function start(options: SuperviseOptions): Worker {
   const reportsTo = findSuperior(current);
-  const settings = check(options, reportsTo);
+  const settings = withCompanions(check(options, reportsTo));
   if (settings.keeper) needFork();
   const spawner = chooseSpawner(settings);
   const supervisor = new Supervisor(settings, reportsTo, spawner, imagesFor(settings));
@@ -90,6 +92,14 @@ function superviseInCopy(
   }
   // It has no images of its own.
   return becomeWorker(forked as ForkedWorker, settings, keeper);
+}
+
+/** What is to run beside the workers asks the supervisor how they are. */
+function withCompanions(settings: SupervisorSettings): SupervisorSettings {
+  const wanted = [...companions.values()];
+  if (wanted.length === 0) return settings;
+  for (const { beforeSupervise } of wanted) beforeSupervise();
+  return { ...settings, companions: wanted, control: settings.control ?? privateSocket() };
 }
 
 /** @throws EBUSY: what a supervisor cannot have, it does not begin with */
@@ -190,6 +200,7 @@ function makeWorker(
   trace?.('worker', `is worker ${identity.id}, generation ${identity.generation}`);
   reportsTo.handOver(worker);
   thisProcess.isWorker = true;
+  thisProcess.worker = worker;
   current = worker;
   return worker;
 }

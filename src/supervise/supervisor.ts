@@ -9,6 +9,7 @@ import { errorText } from '../posix/errors.js';
 import { waitUntil } from '../posix/pause.js';
 import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
+import { Companions } from './companions.js';
 import type { Request, Requester, RequestSource } from './control.js';
 import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
@@ -50,6 +51,7 @@ export class Supervisor {
   readonly #source: RequestSource | undefined;
   readonly #requests: ControlRequests | undefined;
   readonly #images: Images | undefined;
+  readonly #companions: Companions | undefined;
   readonly #memory: MemoryWatch;
   readonly #workers: Workers;
   readonly #spares: Spares;
@@ -100,6 +102,15 @@ export class Supervisor {
     });
     this.#source = 'image' in images ? control : images;
     this.#images = 'image' in images ? this.#keepImages(images) : undefined;
+    // The keeper of images has them, not each image.
+    if ('image' in images && settings.companions.length > 0) {
+      this.#companions = new Companions(
+        settings.companions,
+        settings.control!.path,
+        (pid) => this.#workers.adopt(pid),
+        (decision) => this.#tell(decision),
+      );
+    }
     const handle = (client: Requester, request: Request, line: string) =>
       this.#askImages(client, request, line);
     this.#requests =
@@ -196,7 +207,9 @@ export class Supervisor {
   }
 
   #wait(): void {
+    if (this.#state.phase !== 'stopping') this.#companions?.startWhatIsDue(performance.now());
     const deadline = Math.min(
+      this.#companions?.deadline ?? Number.POSITIVE_INFINITY,
       nextDeadline(this.#state),
       this.#spares.dueAt,
       this.#memory.next,
@@ -265,8 +278,11 @@ export class Supervisor {
   }
 
   #childEvent(event: Event): void {
-    const isImage = event.type === 'exited' && this.#images?.exited(event.pid, event.outcome);
-    if (!isImage) this.#queue.push(event);
+    const isOther =
+      event.type === 'exited' &&
+      (this.#images?.exited(event.pid, event.outcome) === true ||
+        this.#companions?.exited(event.pid, event.outcome, event.now) === true);
+    if (!isOther) this.#queue.push(event);
   }
 
   #reload(by: string): void {

@@ -12,6 +12,8 @@ export type Message =
   /** It asks for the next version of the program. */
   | { type: 'reload' }
   | { type: 'status'; text: string }
+  /** JSON, as doublefork/health makes and reads it. */
+  | { type: 'health'; text: string }
   | { type: 'error'; text: string };
 
 const letters = {
@@ -20,6 +22,7 @@ const letters = {
   P: 'ping',
   L: 'reload',
   S: 'status',
+  H: 'health',
   E: 'error',
 } as const;
 
@@ -87,7 +90,7 @@ export class WorkerPipeReader implements MessageSource {
 function parse(line: string): Message | undefined {
   const type = letters[line[0] as keyof typeof letters];
   if (type === undefined) return undefined;
-  if (type !== 'status' && type !== 'error') return { type };
+  if (type !== 'status' && type !== 'error' && type !== 'health') return { type };
   try {
     return { type, text: String(JSON.parse(line.slice(1))) };
   } catch {
@@ -130,6 +133,10 @@ export class WorkerPipeWriter implements Disposable {
 
   status(text: string): void {
     this.#send('status', `S${JSON.stringify(text.slice(0, LONGEST_TEXT))}\n`);
+  }
+
+  health(text: string): void {
+    this.#send('health', `H${JSON.stringify(text.slice(0, LONGEST_TEXT))}\n`);
   }
 
   error(text: string): void {

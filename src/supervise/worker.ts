@@ -90,6 +90,11 @@ export class Worker implements Disposable {
     this.#pipe.reload();
   }
 
+  /** @internal What doublefork/health says of this process, as JSON. */
+  health(text: string): void {
+    this.#pipe.health(text);
+  }
+
   /** Tells the supervisor why this worker is about to end. */
   explain(reason: unknown): void {
     this.#pipe.error(errorText(reason));

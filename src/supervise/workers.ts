@@ -71,6 +71,7 @@ export class Workers {
   *#readFrom(source: MessageSource, pid: number, now: number): Generator<Event> {
     for (const message of source.read()) {
       if (message.type === 'status') this.reports.status(pid, message.text);
+      else if (message.type === 'health') this.reports.health(pid, message.text);
       else if (message.type === 'error') this.reports.error(pid, message.text);
       else if (message.type === 'reload') this.#onReload(pid);
       else {

@@ -176,5 +176,7 @@ export type Decision =
   | { event: 'image-parked'; image: number; imagePid: number }
   | { event: 'image-failed'; image: number; imagePid: number; error: string }
   | { event: 'image-exit'; image: number; imagePid: number; error: string }
+  /** A program beside the workers: see companions.ts. */
+  | { event: 'companion-exit'; companion: string; delay: number; error: string }
   /** The supervisor itself. */
   | { event: 'failed'; error: string };

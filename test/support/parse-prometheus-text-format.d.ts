@@ -1,0 +1,9 @@
+declare module 'parse-prometheus-text-format' {
+  interface Metric {
+    name: string;
+    help: string;
+    type: string;
+    metrics: { value: string; labels?: Record<string, string> }[];
+  }
+  export default function parse(text: string): Metric[];
+}
