@@ -68,5 +68,17 @@
         }],
       ],
     },
+    {
+      # A program of its own, see native/logger/main.cc. It needs libc alone.
+      "target_name": "doublefork-logger",
+      "type": "executable",
+      "sources": [
+        "native/logger/archive.cc",
+        "native/logger/format.cc",
+        "native/logger/log.cc",
+        "native/logger/main.cc",
+        "native/logger/ring.cc",
+      ],
+    },
   ],
 }

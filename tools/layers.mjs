@@ -23,7 +23,7 @@ const houses = [
       // Finds, signals and stops a daemon; its record.
       ['control'],
       ['detach'],
-      ['listen', 'pidfile'],
+      ['listen', 'logs', 'pidfile'],
       // A program started again: what it was, what is handed to it.
       ['image'],
       // One typed function per system call.
@@ -39,7 +39,7 @@ const houses = [
     root: 'native',
     layers: [
       ['addon.cc'],
-      ['exec', 'fork', 'supervise'],
+      ['exec', 'fork', 'logger', 'supervise'],
       ['confine', 'detach', 'syscalls'],
       // What several need: failure, message, pipe, system calls past libc.
       ['base'],

@@ -168,6 +168,19 @@ Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
   return triple;
 }
 
+// (domain, type) -> [fd, fd], close-on-exec, or -errno
+Napi::Value Socketpair(const Napi::CallbackInfo& info) {
+  int fds[2];
+  if (socketpair(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Int32Value(),
+                 0, fds) < 0) {
+    return Napi::Number::New(info.Env(), -errno);
+  }
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  pair.Set(0u, CloseOnExec(fds[0]));
+  pair.Set(1u, CloseOnExec(fds[1]));
+  return pair;
+}
+
 // (fd, bytes, fds, flags[, domain, name, port]) -> bytes sent, or -errno
 Napi::Value Sendmsg(const Napi::CallbackInfo& info) {
   auto data = info[1].As<Napi::Uint8Array>();
@@ -245,6 +258,7 @@ Napi::Object Constants(Napi::Env env) {
   DOUBLEFORK_CONSTANT(AF_INET6);
   DOUBLEFORK_CONSTANT(SOCK_STREAM);
   DOUBLEFORK_CONSTANT(SOCK_DGRAM);
+  DOUBLEFORK_CONSTANT(SOCK_SEQPACKET);
   DOUBLEFORK_CONSTANT(SOL_SOCKET);
   DOUBLEFORK_CONSTANT(SO_REUSEADDR);
   DOUBLEFORK_CONSTANT(SO_REUSEPORT);
@@ -264,6 +278,7 @@ void ExportSocket(Napi::Object exports) {
     exports.Set(name, Napi::Function::New(env, callback, name));
   };
   add("socket", Call<Socket>);
+  add("socketpair", Socketpair);
   add("bind", Bind);
   add("connect", Connect);
   add("listen", Call<listen>);

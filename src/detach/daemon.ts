@@ -1,6 +1,7 @@
 // What daemonize() returns.
 
-import { fstatSync } from '../builtin/fs.js';
+import { fstatSync, statSync } from '../builtin/fs.js';
+import type { Capture } from '../logs/capture.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { bindMethods } from '../posix/bind.js';
 import { errorText, integer, isError, outOfRange } from '../posix/errors.js';
@@ -41,6 +42,8 @@ export interface Parts {
   readiness?: Readiness;
   manager?: ServiceManager | undefined;
   pidfile: Pidfile | undefined;
+  /** The logger that writes what it prints. */
+  capture?: Capture | undefined;
 }
 
 /** The running daemon, as seen by itself. */
@@ -58,12 +61,13 @@ export class Daemon implements Disposable {
   readonly readiness: Readiness | undefined;
   readonly #manager: ServiceManager | undefined;
   readonly #stdio: readonly StreamTarget[];
+  readonly #capture: Capture | undefined;
   readonly #commands: Commands;
   #stop: AbortController | undefined;
 
   /** @internal */
   constructor(
-    { detached, readiness, manager, pidfile }: Parts,
+    { detached, readiness, manager, pidfile, capture }: Parts,
     {
       stdio,
       commands,
@@ -76,6 +80,7 @@ export class Daemon implements Disposable {
     this.readiness = readiness;
     this.#manager = manager;
     this.#stdio = stdio;
+    this.#capture = capture;
     this.#commands = commands;
     bindMethods(this);
   }
@@ -199,6 +204,7 @@ export class Daemon implements Disposable {
    */
   reopenLogs(): void {
     reopen(this.#stdio, process.umask());
+    this.#capture?.reopen();
   }
 
   /** Stops listening for signals. */
@@ -211,7 +217,10 @@ export class Daemon implements Disposable {
 function logOf([, stdout, stderr]: readonly StreamTarget[]):
   | { path: string; offset: number }
   | undefined {
-  const fd = stderr?.kind === 'file' ? 2 : 1;
-  const log = fd === 2 ? stderr : stdout;
-  return log?.kind === 'file' ? { path: log.path, offset: fstatSync(fd).size } : undefined;
+  const log = [stderr, stdout].find((it) => it?.kind === 'file' || it?.kind === 'captured');
+  const path =
+    log?.kind === 'captured' ? log.log.file : log?.kind === 'file' ? log.path : undefined;
+  if (path === undefined) return undefined;
+  const fd = log === stderr ? 2 : 1;
+  return { path, offset: (log?.kind === 'file' ? fstatSync(fd) : statSync(path)).size };
 }

@@ -182,9 +182,15 @@ function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherit
     const terminals = setUp(settings, redirection);
     // The channel of child_process.fork() leads to the launcher's parent.
     if (process.connected) process.disconnect();
-    const own = [readyFd, pidfile?.fd ?? readyFd, ...addon.loopHandles().descriptors];
+    const own = [
+      readyFd,
+      pidfile?.fd ?? readyFd,
+      redirection.capture?.fd ?? readyFd,
+      ...addon.loopHandles().descriptors,
+    ];
     closeInherited(descriptors, new Set([...own, ...kept]), terminals);
     resetSignals();
+    thisProcess.capture = redirection.capture;
     if (moved) runChildHooks({ moved });
     if (pidfile !== undefined) writePidfile(pidfile);
   } catch (error) {
@@ -197,7 +203,7 @@ function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherit
   }
   if (settings.manual) readiness.watch();
   else readiness.ready();
-  return new Daemon({ detached: true, readiness, pidfile }, settings);
+  return new Daemon({ detached: true, readiness, pidfile, capture: redirection.capture }, settings);
 }
 
 /** Under a service manager the process is a daemon already; only what was asked for changes. */
@@ -208,8 +214,12 @@ function inForeground(settings: DaemonSettings): Daemon {
   const { pidfile, redirection } = files;
   if (confinement !== undefined) confineOrExit(confinement, settings, files);
   setUp(settings, redirection);
+  thisProcess.capture = redirection.capture;
   if (pidfile !== undefined) writePidfile(pidfile);
-  const daemon = new Daemon({ detached: false, manager, pidfile }, settings);
+  const daemon = new Daemon(
+    { detached: false, manager, pidfile, capture: redirection.capture },
+    settings,
+  );
   if (!settings.manual) daemon.ready();
   return daemon;
 }
@@ -306,7 +316,10 @@ function findManager(): ServiceManagerSign | undefined {
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */
 function setUp(settings: DaemonSettings, redirection: Redirection): ReadonlySet<number> {
   applySettings(settings);
-  const terminals = replaceStreams(settings.stdio.map(({ kind }) => kind !== 'keep'));
+  const terminals = replaceStreams(
+    settings.stdio.map(({ kind }) => kind !== 'keep'),
+    redirection.capture !== undefined,
+  );
   redirection.apply();
   return terminals;
 }

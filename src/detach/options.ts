@@ -2,6 +2,12 @@
 
 import { constants as os } from '../builtin/os.js';
 import { resolve } from '../builtin/path.js';
+import {
+  type CaptureOptions,
+  type CaptureSettings,
+  checkCapture,
+  isCaptured,
+} from '../logs/options.js';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, posixError, text } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
@@ -41,8 +47,11 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   stdout?: StdioTarget;
   /** Default `log`, or `'null'`; `'keep'` in the foreground. */
   stderr?: StdioTarget;
-  /** One file for stdout and stderr. */
-  log?: string | FileTarget;
+  /**
+   * One file for stdout and stderr: written to straight, or, with any of the further options, by a logger, which
+   * rotates it and loses nothing.
+   */
+  log?: string | FileTarget | CaptureOptions;
   /**
    * A file that holds the daemon's pid and is locked while it runs, so that there is only one; by its
    * path, or with the permission bits (default 0o644) it is created with. Removed on a clean exit.
@@ -101,7 +110,8 @@ export type StreamTarget =
   | { kind: 'keep' }
   | { kind: 'null' }
   | { kind: 'descriptor'; fd: number }
-  | { kind: 'file'; path: string; mode: number | undefined; append: boolean };
+  | { kind: 'file'; path: string; mode: number | undefined; append: boolean }
+  | { kind: 'captured'; log: CaptureSettings };
 
 /** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
 export interface DaemonSettings extends IdentitySettings, LimitSettings {
@@ -232,7 +242,7 @@ function directory(path: string, cwd: string): string | undefined {
   return path === 'keep' ? undefined : resolve(cwd, text(path, 'options.cwd'));
 }
 
-function target(value: StdioTarget, name: string, cwd: string): StreamTarget {
+function target(value: StdioTarget | CaptureOptions, name: string, cwd: string): StreamTarget {
   if (value === 'keep' || value === 'null') return { kind: value };
   if (typeof value === 'number') return { kind: 'descriptor', fd: descriptor(value, name) };
   if (typeof value === 'string') {
@@ -245,8 +255,12 @@ function target(value: StdioTarget, name: string, cwd: string): StreamTarget {
       value,
     );
   }
+  // Of the log alone: stdout and stderr each for themselves have no logger between them.
+  if (name === 'options.log' && isCaptured(value)) {
+    return { kind: 'captured', log: checkCapture(value, name, cwd) };
+  }
   refuseUnknown(value, ['file', 'mode', 'append'], name);
-  const { append = true, mode } = value;
+  const { append = true, mode } = value as FileTarget;
   if (typeof append !== 'boolean') throw invalidType(`${name}.append`, 'of type boolean', append);
   return {
     kind: 'file',

@@ -6,11 +6,16 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   ftruncateSync,
   unlinkSync,
 } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
 import type { HandedOver } from '../image/handoff.js';
-import { dup, dup2, O_CLOEXEC, open } from '../posix/descriptor.js';
+import { Capture } from '../logs/capture.js';
+import type { CaptureSettings } from '../logs/options.js';
+import { dup, dup2, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
+import { posixError } from '../posix/errors.js';
 import { NULL_DEVICE, openNull } from '../posix/null.js';
 import type { StreamTarget } from './options.js';
 
@@ -29,6 +34,11 @@ export class Redirection implements Disposable {
   /** By path, the descriptor of a file that was not there before. */
   readonly #created = new Map<string, number>();
   readonly #emptied: number[] = [];
+  /** Those of fd 1 and 2 that lead to a logger. */
+  readonly #captured = new Map<number, CaptureSettings>();
+  #capture: Capture | undefined;
+  /** The file of that, until the logger has it. */
+  #logFd: number | undefined;
 
   /**
    * Opens all targets.
@@ -44,6 +54,9 @@ export class Redirection implements Disposable {
         redirection.#sources.push(redirection.#open(target, fd, umask, opened));
       }
       redirection.#giveTo(owner);
+      // Last: it opens the file by itself.
+      const [log] = redirection.#captured.values();
+      if (log !== undefined) redirection.#capture = Capture.start(log);
       return redirection;
     } catch (error) {
       redirection.abandon();
@@ -59,6 +72,13 @@ export class Redirection implements Disposable {
     const redirection = new Redirection();
     for (const [fd, target] of stdio.entries()) {
       const source = handedOver[fd];
+      if (target.kind === 'captured' && source) {
+        redirection.#sources.push(undefined);
+        redirection.#captured.set(fd, target.log);
+        redirection.#capture = new Capture(target.log, source.fd);
+        if (source.created) redirection.#created.set(target.log.file, source.fd);
+        continue;
+      }
       redirection.#sources.push(source?.fd);
       if (source && target.kind === 'file' && fd !== 0) {
         redirection.#note(source.fd, target, source.created);
@@ -67,12 +87,19 @@ export class Redirection implements Disposable {
     return redirection;
   }
 
-  /** What will be put onto fd 0-2; undefined: nothing. */
+  /** What will be put onto fd 0-2, of a captured log the logger's socket; undefined: nothing. */
   get descriptors(): readonly (HandedOver | undefined)[] {
     const created = new Set(this.#created.values());
-    return this.#sources.map((fd) =>
-      fd === undefined ? undefined : { fd, created: created.has(fd) },
-    );
+    return this.#sources.map((source, index) => {
+      const log = this.#captured.get(index);
+      if (log !== undefined) return { fd: this.#capture!.fd, created: this.#created.has(log.file) };
+      return source === undefined ? undefined : { fd: source, created: created.has(source) };
+    });
+  }
+
+  /** The logger, if one writes what goes to 1 and 2. It stays when this is disposed of. */
+  get capture(): Capture | undefined {
+    return this.#capture;
   }
 
   #giveTo({ uid, gid }: Owner): void {
@@ -103,6 +130,12 @@ export class Redirection implements Disposable {
       case 'descriptor':
         // A second descriptor: the number asked for may be 0, 1 or 2, and overwritten by then.
         return dup(target.fd);
+      case 'captured': {
+        const { log } = target;
+        if (this.#captured.size === 0) this.#makeLog(log, umask);
+        this.#captured.set(fd, log);
+        return undefined;
+      }
       case 'file': {
         // One open file for both streams, so that an emptied log is emptied once.
         const key = `${target.path}\0${target.mode}\0${target.append}`;
@@ -117,11 +150,27 @@ export class Redirection implements Disposable {
     }
   }
 
+  /** The logger's file, made as any log is; and no device, which cannot be rotated. */
+  #makeLog({ file, mode }: CaptureSettings, umask: number): void {
+    const { fd, created } = openLog({ kind: 'file', path: file, mode, append: true }, umask);
+    this.#logFd = fd;
+    if (created) this.#created.set(file, fd);
+    if (fstatSync(fd).isFile()) return;
+    const why = `${file} is no regular file, and cannot be captured to; give the path alone, to write to it straight`;
+    throw posixError(-os.errno.EINVAL, 'open', file, why);
+  }
+
   /** Puts the targets onto 0-2. Files lose what they hold only now that the start succeeds. */
   apply(): void {
     for (const fd of this.#emptied) ftruncateSync(fd);
     for (const [fd, source] of this.#sources.entries()) {
       if (source !== undefined) dup2(source, fd);
+    }
+    if (this.#capture !== undefined) {
+      // Opened by who writes to it: its lines have the pid.
+      const pipe = this.#capture.open({ pid: process.pid });
+      for (const fd of this.#captured.keys()) dup2(pipe, fd);
+      closeSync(pipe);
     }
     this[Symbol.dispose]();
   }
@@ -129,12 +178,15 @@ export class Redirection implements Disposable {
   /** Closes them, and removes the files that were created for this. */
   abandon(): void {
     this[Symbol.dispose]();
+    this.#capture?.close();
     for (const path of this.#created.keys()) unlinkSync(path);
   }
 
   [Symbol.dispose](): void {
     for (const source of new Set(this.#sources)) if (source !== undefined) closeSync(source);
     this.#sources.length = 0;
+    if (this.#logFd !== undefined) closeSync(this.#logFd);
+    this.#logFd = undefined;
   }
 }
 
@@ -144,7 +196,9 @@ function openInput(path: string): number {
 
 /** Opens a file to write to, behind what it holds; creates it with exactly the mode asked for. */
 function openLog({ path, mode }: FileLog, umask: number): { fd: number; created: boolean } {
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY | O_CLOEXEC;
+  // Not blocking: a FIFO that nobody reads is refused (ENXIO), where the start would wait for a reader.
+  const flags =
+    constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY | constants.O_NONBLOCK | O_CLOEXEC;
   try {
     const fd = open(path, flags | constants.O_CREAT | constants.O_EXCL, 0o600);
     fchmodSync(fd, mode ?? 0o666 & ~umask);
@@ -154,6 +208,7 @@ function openLog({ path, mode }: FileLog, umask: number): { fd: number; created:
   }
   // O_CREAT still: a dangling link, or a file that was there a moment ago.
   const fd = open(path, flags | constants.O_CREAT, mode ?? 0o666 & ~umask);
+  setNonBlocking(fd, false);
   return { fd, created: false };
 }
 

@@ -69,16 +69,24 @@ function define(name: 'stdin' | 'stdout' | 'stderr', get: () => unknown): void {
 
 /**
  * Replaces the streams for those of fd 0-2 that were redirected. Call it before the redirection.
+ * @param captured they become pipes, where Node's own would not wait: what is written to them would pile
+ * up in memory, and be lost when the program exits
  * @returns the descriptors that the others have beside their own
  */
-export function replaceStreams(redirected: readonly boolean[]): ReadonlySet<number> {
+export function replaceStreams(
+  redirected: readonly boolean[],
+  captured = false,
+): ReadonlySet<number> {
   const { descriptors, terminal } = addon.loopHandles();
   const used = terminal || descriptors.some((fd) => fd <= 2);
   // A file has no handle that would tell.
   if (redirected[0] && (used || statSync('/dev/fd/0', { throwIfNoEntry: false })?.isFile())) {
     replaceInput();
   }
-  if (!used) return new Set();
+  if (!used) {
+    if (captured) for (const fd of [1, 2] as const) if (redirected[fd]) replaceUnusedOutput(fd);
+    return new Set();
+  }
   for (const fd of [1, 2] as const) if (redirected[fd]) replaceOutput(fd);
   // libuv made pipes non-blocking for all who share them: the next command of a shell's, too.
   for (const fd of [0, 1, 2]) if (redirected[fd]) setNonBlocking(fd, false);
@@ -95,6 +103,15 @@ export function replaceStreams(redirected: readonly boolean[]): ReadonlySet<numb
 export function renewOutput(): void {
   const { descriptors, terminal } = addon.loopHandles();
   for (const fd of [1, 2] as const) if (terminal || descriptors.includes(fd)) replaceOutput(fd);
+}
+
+/** Made when it is used, as Node's own would be. */
+function replaceUnusedOutput(fd: 1 | 2): void {
+  let stream: Writable | undefined;
+  define(fd === 1 ? 'stdout' : 'stderr', () => {
+    stream ??= descriptorStream(fd);
+    return stream;
+  });
 }
 
 function replaceInput(): void {

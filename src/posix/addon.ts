@@ -44,6 +44,7 @@ export type SocketConstant =
   | 'AF_INET6'
   | 'SOCK_STREAM'
   | 'SOCK_DGRAM'
+  | 'SOCK_SEQPACKET'
   | 'SOL_SOCKET'
   | 'SO_REUSEADDR'
   | 'SO_REUSEPORT'
@@ -134,6 +135,7 @@ export interface Addon {
   setsockopt(fd: number, level: number, name: number, value: number): number;
   getsockopt(fd: number, level: number, name: number): number;
   peerCredentials(fd: number): number | [pid: number, uid: number, gid: number];
+  socketpair(domain: number, type: number): number | [number, number];
   sendmsg(fd: number, data: Uint8Array, fds: number[], flags: number): number;
   sendmsg(
     fd: number,

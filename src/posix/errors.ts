@@ -97,6 +97,7 @@ const REASONS: Readonly<Record<string, string>> = {
     'it is no program of this system, and has no interpreter in its first line (#!)',
   ENOSYS: 'this system does not have that',
   ENOTDIR: 'a part of the path is not a directory',
+  'open ENXIO': 'it is a FIFO that nobody reads, or a device that is not there',
   ENOTSUP: 'this system does not support that',
   ENOSPC: 'no space is left on the device',
   EROFS: 'the file system is read-only',

@@ -10,6 +10,7 @@ export const {
   AF_INET6,
   SOCK_STREAM,
   SOCK_DGRAM,
+  SOCK_SEQPACKET,
   SOL_SOCKET,
   SO_REUSEADDR,
   SO_REUSEPORT,
@@ -58,6 +59,17 @@ export function socket(domain: number, type: number, protocol = 0): number {
     addon.socket(integer(domain, 'domain'), integer(type, 'type'), integer(protocol, 'protocol')),
     'socket',
   );
+}
+
+/**
+ * Makes two sockets that are connected to each other, close-on-exec.
+ * @param domain AF_UNIX
+ * @param type SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET (not on macOS)
+ * @throws EMFILE, ENFILE, EPROTONOSUPPORT
+ * @see socketpair(2)
+ */
+export function socketpair(domain: number, type: number): [number, number] {
+  return checked(addon.socketpair(integer(domain, 'domain'), integer(type, 'type')), 'socketpair');
 }
 
 /**

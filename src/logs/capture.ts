@@ -1,0 +1,121 @@
+// The logger, as those have it who write to the log: a socket on which it is given pipes. It is a program of its own,
+// native/logger/main.cc, and no child of anybody's here: it goes on when they end.
+
+import { spawnSync } from '../builtin/child_process.js';
+import { constants as os } from '../builtin/os.js';
+import { close, pipe, poll } from '../posix/descriptor.js';
+import { posixError } from '../posix/errors.js';
+import { nativeFile } from '../posix/parts.js';
+import { findExecutable } from '../posix/path.js';
+import { AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM, sendmsg, socketpair } from '../posix/socket.js';
+import { type CaptureSettings, type LogFields, members } from './options.js';
+
+const LOGGER = 'doublefork-logger';
+
+/** The pipes that this process has opened: part of their names. */
+let opened = 0;
+
+export class Capture {
+  readonly settings: CaptureSettings;
+  /** The socket. */
+  readonly fd: number;
+
+  /** @param fd handed over by the process that has started the logger */
+  constructor(settings: CaptureSettings, fd: number) {
+    this.settings = settings;
+    this.fd = fd;
+  }
+
+  /**
+   * Starts a logger. Its file must be there.
+   * @throws ENOENT if the logger, or gzip(1), is missing; the logger's own error if it cannot open the file
+   */
+  static start(settings: CaptureSettings): Capture {
+    const program = nativeFile(LOGGER);
+    if (program === undefined) {
+      const why = `the package has no ${LOGGER} for this system, which writes captured logs: see docs/packaging.md`;
+      throw posixError(-os.errno.ENOENT, 'execve', LOGGER, why);
+    }
+    const [ours, its] = socketpair(AF_UNIX, SOCK_SEQPACKET);
+    try {
+      // It detaches itself, and has opened the file when this returns.
+      const { error, status, signal, stderr } = spawnSync(program, argumentsOf(settings), {
+        stdio: ['ignore', 'ignore', 'pipe', its],
+        encoding: 'utf8',
+      });
+      if (error !== undefined) throw error;
+      if (status !== 0) throw new Error(`the logger failed: ${stderr.trim() || signal || status}`);
+      return new Capture(settings, ours);
+    } catch (error) {
+      close(ours);
+      throw error;
+    } finally {
+      close(its);
+    }
+  }
+
+  /**
+   * Opens a pipe whose lines go to the log, those of no other pipe between them.
+   * @param fields what lines of it have in JSON, beside those of all
+   * @returns the end to write to
+   * @throws EPIPE: there is no logger any more; EMFILE
+   */
+  open(fields: LogFields): number {
+    const [read, write] = pipe();
+    try {
+      this.attach(read, fields);
+      return write;
+    } catch (error) {
+      close(write);
+      throw error;
+    }
+  }
+
+  /** Gives a pipe's read end to the logger. @throws EPIPE, with the pipe closed */
+  attach(read: number, fields: LogFields): void {
+    try {
+      const all = members({ ...fields, ...this.settings.json }).join('\n');
+      const data = Buffer.from(`A${process.pid}.${++opened}\n${all}`);
+      sendmsg(this.fd, { data, fds: [read] });
+    } finally {
+      close(read);
+    }
+  }
+
+  /** Has the logger open the file again under its path. It sees by itself that the file was moved, a moment later. */
+  reopen(): void {
+    sendmsg(this.fd, { data: Buffer.from('R') });
+  }
+
+  /**
+   * Waits until what was written is in the log, or as long as said, in ms. A socket in place of a pipe is a mark: the
+   * logger closes it once it has read what was in the pipes before.
+   */
+  flush(timeout: number): void {
+    const [ours, its] = socketpair(AF_UNIX, SOCK_STREAM);
+    try {
+      this.attach(its, {});
+      poll([{ fd: ours, events: 0 }], timeout);
+    } finally {
+      close(ours);
+    }
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}
+
+function argumentsOf(settings: CaptureSettings): string[] {
+  const { file, maxSize, maxAge, maxFiles, compress, timestamps, json, onFull } = settings;
+  return [
+    ...['--file', file],
+    ...['--max-size', String(maxSize)],
+    ...['--max-age', String(maxAge)],
+    ...['--max-files', String(maxFiles)],
+    ...(compress ? ['--compress', findExecutable('gzip', '/', process.env.PATH ?? '')] : []),
+    ...(timestamps === false ? [] : ['--timestamps', timestamps]),
+    ...(json === undefined ? [] : ['--format', 'json']),
+    ...['--on-full', onFull],
+  ];
+}
