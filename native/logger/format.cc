@@ -13,6 +13,9 @@ namespace {
 // multilog and s6-log have it.
 constexpr uint64_t kTai64 = 4611686018427387914ULL;
 
+constexpr char kEscaped[] = "\b\f\n\r\t";
+constexpr char kEscapes[] = "bfnrt";
+
 constexpr int kDeepest = 64;
 constexpr int kMostMembers = 32;
 
@@ -162,7 +165,12 @@ char* AppendText(char* to, const char* text, size_t length) {
       *to++ = '\\';
       *to++ = static_cast<char>(byte);
       at++;
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (const char* const escape = byte < 0x20 ? strchr(kEscaped, byte) : nullptr;
+               byte != 0 && escape != nullptr) {
+      *to++ = '\\';
+      *to++ = kEscapes[escape - kEscaped];
+      at++;
+    } else if (byte < 0x20) {
       to += sprintf(to, "\\u%04x", byte);
       at++;
     } else if (size_t size = Character(from + at, length - at); size == 0) {

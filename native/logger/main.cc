@@ -139,12 +139,16 @@ class Writer {
     if (!writes) {
       // It was asked for to lose what comes rather than to have the program wait.
       if (settings_.drop && polled_[index].revents != 0) {
-        core_->dropped_bytes += source.Discard(&core_->dropped_lines);
+        // Not what is being written.
+        bool is_pending = core_->pending && core_->ring == source.ring;
+        uint64_t keep = is_pending ? core_->tail : source.ring->tail.load();
+        source.Discard(keep, &core_->dropped_bytes, &core_->dropped_lines);
       }
       return false;
     }
     bool came = polled_[index].revents != 0 && source.Fill(now);
     if (!came && (polled_[index].revents & POLLHUP) != 0) source.at_end = source.IsEmpty();
+    source.SkipLine();
     if (!log_.Take(source, Owner(), source.at_end, now)) return false;
     if (!source.at_end || source.size() > 0) return false;
     source.ring->ended = true;

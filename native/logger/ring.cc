@@ -112,17 +112,28 @@ void Source::Recover() {
   ring->next.store(ring->head.load());
 }
 
-size_t Source::Discard(uint64_t* lines) {
-  // What is in the ring goes first; it is the oldest.
-  size_t all = 0;
-  for (;;) {
-    const char* from = data();
-    size_t length = size();
-    for (size_t at = 0; at < length; at++) *lines += from[at] == '\n';
-    ring->tail.store(ring->head.load());
-    all += length;
-    if (!Fill(since)) return all;
-  }
+void Source::Discard(uint64_t keep, uint64_t* bytes, uint64_t* lines) {
+  uint64_t head = ring->head.load();
+  const char* from = bytes_ + keep % kRing;
+  auto note = [&](const char* at, size_t length) {
+    for (size_t i = 0; i < length; i++) *lines += at[i] == '\n';
+    *bytes += length;
+    if (length > 0) ring->skips = at[length - 1] != '\n';
+  };
+  note(from, head - keep);
+  ring->next.store(keep);
+  ring->head.store(keep);
+  static char scratch[kRing];
+  ssize_t got;
+  while ((got = read(fd, scratch, sizeof scratch)) > 0) note(scratch, static_cast<size_t>(got));
+}
+
+void Source::SkipLine() {
+  if (!ring->skips || size() == 0) return;
+  const char* end = static_cast<const char*>(memchr(data(), '\n', size()));
+  size_t skipped = end == nullptr ? size() : static_cast<size_t>(end - data()) + 1;
+  if (end != nullptr) ring->skips = false;
+  ring->tail.store(ring->tail.load() + skipped);
 }
 
 }  // namespace doublefork::logger

@@ -21,6 +21,7 @@ struct Ring {
   std::atomic<uint64_t> next;  // what head is after the read that is under way, if any
   std::atomic<uint64_t> tail;  // what is in the log
   uint8_t canary;              // the byte at `head`, unless that read has happened
+  std::atomic<bool> skips;     // up to the next newline: what is before it was dropped
   std::atomic<bool> ended;     // nothing will come any more, and all is in the log
   char id[64];                 // the sender's name for it
   char fields[kFields];        // members of a JSON object, a line each
@@ -48,8 +49,10 @@ class Source {
   bool IsEmpty() const;
   // Decides whether a read under way, when the process was killed, has happened.
   void Recover();
-  // Reads and forgets. The number of bytes.
-  size_t Discard(uint64_t* lines);
+  // Forgets what was read, but for what is before `keep`, and what is in the pipe.
+  void Discard(uint64_t keep, uint64_t* bytes, uint64_t* lines);
+  // Forgets the rest of a line of which the beginning was forgotten.
+  void SkipLine();
 
  private:
   char* bytes_ = nullptr;

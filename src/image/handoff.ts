@@ -16,6 +16,12 @@ export interface HandedOver {
   created: boolean;
 }
 
+/** The socket of a logger, and its settings, which are not this image's to change. */
+export interface HandedOverLogger {
+  fd: number;
+  settings: object;
+}
+
 /** A call that has returned, and as what. */
 export type Call =
   | { call: 'daemonize'; detached: boolean }
@@ -37,6 +43,8 @@ export interface Handoff {
   stdio: readonly (HandedOver | null)[];
   /** The locked pidfile, if there is one. */
   pidfile: HandedOver | null;
+  /** The logger's socket, and what it was told; null: what is printed is not captured. */
+  logger: HandedOverLogger | null;
   /** The pipe with the orders of the process that keeps images; null: there is none. */
   orders: number | null;
 }
@@ -86,11 +94,11 @@ function decode(variable: string | undefined): Received | undefined {
   if (pid !== process.pid || !isPipe(readyFd, inode)) return undefined;
   const description = parse(match[3]!);
   if (description === undefined) return undefined;
-  const { stdio, pidfile, orders, listeners, calls } = description;
+  const { stdio, pidfile, orders, listeners, calls, logger } = description;
   const descriptors = new Set([readyFd, ...descriptorsOf(description)]);
   for (const fd of descriptors) setCloseOnExec(fd, true);
   return {
-    handoff: { readyFd, stdio, pidfile, orders: orders ?? null },
+    handoff: { readyFd, stdio, pidfile, orders: orders ?? null, logger: logger ?? null },
     calls,
     listeners: new Map(Object.entries(listeners)),
     descriptors,
@@ -114,11 +122,13 @@ function descriptorsOf({
   stdio,
   pidfile,
   orders,
+  logger,
   listeners,
 }: Omit<Description, 'calls'>): number[] {
   const handedOver = [...stdio, pidfile].flatMap((it) => it?.fd ?? []);
   return [
     ...handedOver,
+    ...(logger == null ? [] : [logger.fd]),
     ...(typeof orders === 'number' ? [orders] : []),
     ...Object.values(listeners),
   ];
@@ -144,12 +154,14 @@ export function encodeHandoff(given: {
   stdio: readonly (HandedOver | undefined)[];
   pidfile?: HandedOver | undefined;
   orders?: number;
+  logger?: HandedOverLogger | undefined;
   listeners: readonly { name: string; fd: number }[];
 }): { text: string; descriptors: number[] } {
   const description: Description = {
     stdio: given.stdio.map((it) => it ?? null),
     pidfile: given.pidfile ?? null,
     orders: given.orders ?? null,
+    logger: given.logger ?? null,
     listeners: Object.fromEntries(given.listeners.map(({ name, fd }) => [name, fd])),
     calls: [...given.calls],
   };

@@ -3,7 +3,7 @@
 
 import { spawnSync } from '../builtin/child_process.js';
 import { constants as os } from '../builtin/os.js';
-import { close, pipe, poll } from '../posix/descriptor.js';
+import { close, POLLHUP, pipe, poll } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { nativeFile } from '../posix/parts.js';
 import { findExecutable } from '../posix/path.js';
@@ -99,6 +99,11 @@ export class Capture {
     } finally {
       close(ours);
     }
+  }
+
+  /** Whether both of its processes were killed. */
+  isGone(): boolean {
+    return (poll([{ fd: this.fd, events: 0 }], 0)[0]! & POLLHUP) !== 0;
   }
 
   close(): void {

@@ -3,6 +3,7 @@
 // service's pid.
 
 import { readSync, writeSync } from '../builtin/fs.js';
+import { thisProcess } from '../detach/this-process.js';
 import { encodeHandoff, VARIABLE } from '../image/handoff.js';
 import type { Image } from '../image/image.js';
 import { openDescriptors, wasInherited } from '../image/inherited.js';
@@ -87,6 +88,7 @@ export class ImageProcess implements Disposable {
         calls: callsUpTo({ call: 'supervise image', awaited }),
         stdio: [undefined, duplicate(1), duplicate(2)],
         orders: orders.their,
+        logger: thisProcess.capture,
         listeners: openListeners(),
       });
       const inherited = openDescriptors().filter(wasInherited);

@@ -26,7 +26,9 @@ export class Journal implements Disposable {
   /** @throws the error of open(2) for a file */
   constructor(log: SupervisorSettings['log']) {
     this.#log = log;
-    this.#fd = log.kind === 'stderr' ? 2 : log.kind === 'file' ? openLog(log.path) : undefined;
+    // Captured: that is where fd 2 leads.
+    const isStderr = log.kind === 'stderr' || log.kind === 'captured';
+    this.#fd = isStderr ? 2 : log.kind === 'file' ? openLog(log.path) : undefined;
   }
 
   /** The last lines, oldest first. */

@@ -1,6 +1,7 @@
 // What supervise() can be asked for: types, defaults, validation. Nothing here has an effect.
 
 import { resolve } from '../builtin/path.js';
+import { type CaptureOptions, type CaptureSettings, checkCapture } from '../logs/options.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
@@ -97,8 +98,12 @@ export interface SuperviseOptions {
    * once it is half a second old. Relative ones begin where `process.cwd()` is now.
    */
   watch?: string | readonly string[];
-  /** Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. */
-  log?: string;
+  /**
+   * Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. Or a log to
+   * which all that this process and its workers print goes, the decisions, too: a logger writes and rotates it, and
+   * tells the lines of workers apart. Where daemonize() has such a log, workers have it from there.
+   */
+  log?: string | CaptureOptions;
   /**
    * Give each worker a control group of its own (cgroup version 2), so that nothing it has started
    * outlives it. `'auto'` (default): if a service manager has delegated the supervisor's group to it;
@@ -136,7 +141,11 @@ export interface SupervisorSettings {
   control: { path: string; offered: boolean; directory?: string } | undefined;
   /** What runs beside the workers. */
   companions: readonly Companion[];
-  log: { kind: 'stderr' } | { kind: 'none' } | { kind: 'file'; path: string };
+  log:
+    | { kind: 'stderr' }
+    | { kind: 'none' }
+    | { kind: 'file'; path: string }
+    | { kind: 'captured'; log: CaptureSettings };
   /** `'auto'`, `'none'` or an absolute path. */
   cgroup: string;
   exec: readonly string[] | undefined;
@@ -343,7 +352,10 @@ function controlOf(
   return { path, offered: false };
 }
 
-function logOf(value: string, { cwd }: Context): SupervisorSettings['log'] {
+function logOf(value: string | CaptureOptions, { cwd }: Context): SupervisorSettings['log'] {
+  if (typeof value === 'object' && value !== null) {
+    return { kind: 'captured', log: checkCapture(value, 'options.log', cwd) };
+  }
   if (text(value, 'options.log') === '') throw outOfRange('options.log', 'a path', "''");
   if (value === 'stderr' || value === 'none') return { kind: value };
   return { kind: 'file', path: resolve(cwd, value) };

@@ -102,15 +102,17 @@ export class Spares {
 
   /** In a fork: closes the copies of the supervisor's ends. */
   release(): void {
-    for (const { sources, name } of this.#waiting) {
+    for (const { sources, name, output } of this.#waiting) {
       for (const source of sources) source.close();
+      output?.discard();
       close(name);
     }
     this.#waiting = [];
   }
 }
 
-function discard({ sources, name }: SpareProcess): void {
+function discard({ sources, name, output }: SpareProcess): void {
+  output?.discard();
   for (const source of sources) source[Symbol.dispose]();
   close(name);
 }

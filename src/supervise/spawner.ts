@@ -1,5 +1,6 @@
 // The exec engine for workers: each is a fresh image of the program, or another program.
 
+import { thisProcess } from '../detach/this-process.js';
 import { encodeHandoff, VARIABLE } from '../image/handoff.js';
 import type { Image } from '../image/image.js';
 import { openDescriptors, wasInherited } from '../image/inherited.js';
@@ -69,6 +70,7 @@ export class Spawner {
       const handoff = encodeHandoff({
         calls: callsUpTo({ call: 'supervise', ...identity }),
         stdio: [duplicate(0), duplicate(1), undefined],
+        logger: thisProcess.capture,
         listeners: openListeners(),
       });
       const inherited = openDescriptors().filter(wasInherited);

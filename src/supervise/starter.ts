@@ -3,6 +3,7 @@
 import { readSync, writeSync } from '../builtin/fs.js';
 import { START_VARIABLE } from '../detach/command.js';
 import { execInto } from '../detach/exec-into.js';
+import { thisProcess } from '../detach/this-process.js';
 import { addon } from '../posix/addon.js';
 import { prctlIfKnown } from '../posix/attribute.js';
 import { close, pipe } from '../posix/descriptor.js';
@@ -16,6 +17,7 @@ import { MANAGER_VARIABLES, type ProgramChannel, type ProgramChannels } from './
 import { blockSignals } from './self-pipe.js';
 import type { Spawner } from './spawner.js';
 import type { WorkerIdentity } from './worker.js';
+import { WorkerOutput } from './worker-output.js';
 import {
   type MessageSource,
   openWorkerPipe,
@@ -50,6 +52,8 @@ export interface SpareProcess extends Omit<StartedProcess, 'kind'> {
   kind: 'spare';
   /** Where it waits. */
   name: number;
+  /** What it will print; the logger reads it once it has a name. */
+  output: WorkerOutput | undefined;
 }
 
 /** What a worker's process is made with. */
@@ -104,19 +108,25 @@ export class Starter {
     // Until the child has its own handlers, no signal may reach ours in it.
     const unblockSignals = blockSignals();
     let parts: Parts | undefined;
+    let output: WorkerOutput | undefined;
     let made: Made;
     try {
       parts = openParts(this.#groups, this.#program?.channels);
+      output = thisProcess.capture && WorkerOutput.enter(thisProcess.capture);
       made =
         this.#spawner === undefined
           ? this.#fork('none')
           : { ...startImage(this.#spawner, identity, parts), holder: undefined };
     } catch (error) {
       if (parts !== undefined) discard(parts);
+      output?.leave();
+      output?.discard();
       unblockSignals();
       throw error;
     }
     if (made.pid !== 0) {
+      output?.leave();
+      output?.attach(identity, made.pid);
       keepInSupervisor(made.pid, parts);
       unblockSignals();
       const arriving = made.error === undefined && this.#spawner?.arrives === true;
@@ -124,6 +134,8 @@ export class Starter {
     }
     return this.#live(parts, () => {
       becomeWorker(supervisor, parts);
+      output?.keep();
+      output?.discard();
       leaveSupervisor();
       unblockSignals();
       return identity;
@@ -141,26 +153,33 @@ export class Starter {
     const unblockSignals = blockSignals();
     let parts: Parts | undefined;
     let name: [read: number, write: number] | undefined;
+    let output: WorkerOutput | undefined;
     let made: Made;
     try {
       name = pipe();
       parts = openParts(this.#groups, this.#program?.channels);
+      output = thisProcess.capture && WorkerOutput.enter(thisProcess.capture);
       made = this.#fork('for-spare');
     } catch (error) {
       if (parts !== undefined) discard(parts);
+      output?.leave();
+      output?.discard();
       for (const fd of name ?? []) close(fd);
       unblockSignals();
       throw error;
     }
     const [read, write] = name;
     if (made.pid !== 0) {
+      output?.leave();
       close(read);
       keepInSupervisor(made.pid, parts);
       unblockSignals();
-      return { kind: 'spare', ...made, ...sourcesOf(parts), arriving: false, name: write };
+      return { kind: 'spare', ...made, ...sourcesOf(parts), arriving: false, name: write, output };
     }
     return this.#live(parts, () => {
       close(write);
+      output?.keep();
+      output?.discard();
       becomeWorker(supervisor, parts);
       leaveSupervisor();
       const identity = awaitName(read);
@@ -201,15 +220,17 @@ function sourcesOf({ reader, channel, group }: Parts): Pick<StartedProcess, 'sou
 
 /** @returns it as a worker, or undefined if it has ended */
 export function nameSpare(
-  { name, ...spare }: SpareProcess,
+  { name, output, ...spare }: SpareProcess,
   identity: WorkerIdentity,
 ): StartedProcess | undefined {
   try {
     // In one piece, as it is short: see pipe(7).
     writeSync(name, JSON.stringify(identity));
+    output?.attach(identity, spare.pid);
     return { ...spare, kind: 'started' };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    output?.discard();
     return undefined;
   } finally {
     close(name);

@@ -9,7 +9,10 @@ import { startDirectory } from '../image/directory.js';
 import type { Handoff } from '../image/handoff.js';
 import { type Image, imageByName, thisVersion } from '../image/image.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
-import { errorText, posixError, sayFirst } from '../posix/errors.js';
+import { Capture } from '../logs/capture.js';
+import type { CaptureSettings } from '../logs/options.js';
+import { close, dup, dup2, setCloseOnExec } from '../posix/descriptor.js';
+import { errorText, outOfRange, posixError, sayFirst } from '../posix/errors.js';
 import {
   type Child,
   childProcesses,
@@ -55,10 +58,18 @@ function start(options: SuperviseOptions): Worker {
   const settings = withCompanions(check(options, reportsTo));
   if (settings.keeper) needFork();
   const spawner = chooseSpawner(settings);
-  const supervisor = new Supervisor(settings, reportsTo, spawner, imagesFor(settings));
-  // For this one alone, not for what the workers start.
-  delete process.env[CONTROL_VARIABLE];
-  const forked = supervisor.run();
+  const output = captureOutput(settings);
+  let forked: ReturnType<Supervisor['run']>;
+  try {
+    const supervisor = new Supervisor(settings, reportsTo, spawner, imagesFor(settings));
+    // For this one alone, not for what the workers start.
+    delete process.env[CONTROL_VARIABLE];
+    forked = supervisor.run();
+  } catch (error) {
+    output?.undo();
+    throw error;
+  }
+  output?.keep();
   if (forked.kind === 'copy') return superviseInCopy(settings, spawner, reportsTo, forked);
   return becomeWorker(forked, settings, reportsTo);
 }
@@ -171,8 +182,46 @@ function resumeInNewImage(
   return worker;
 }
 
-function takeStreams({ stdio }: Handoff): void {
-  replaceStreams(stdio.map((it) => it !== null));
+/**
+ * Has a logger write what this process and its workers print.
+ * @returns how to undo it, and how to leave it at that; undefined: nobody wants it
+ * @throws the error of open(2); ERR_OUT_OF_RANGE if daemonize() has captured it already
+ */
+function captureOutput({ log }: SupervisorSettings): { undo(): void; keep(): void } | undefined {
+  if (log.kind !== 'captured') return undefined;
+  if (thisProcess.capture !== undefined) {
+    const once = "a path, 'stderr' or 'none' where daemonize() has captured the log";
+    throw outOfRange('options.log', once, log.log.file);
+  }
+  const redirection = Redirection.open([{ kind: 'keep' }, log, log], process.umask());
+  const own = [1, 2].map((fd) => {
+    const copy = dup(fd);
+    setCloseOnExec(copy, true);
+    return copy;
+  });
+  replaceStreams([false, true, true], true);
+  redirection.apply();
+  thisProcess.capture = redirection.capture;
+  const keep = () => {
+    for (const copy of own) close(copy);
+  };
+  const undo = () => {
+    for (const [index, copy] of own.entries()) dup2(copy, index + 1);
+    thisProcess.capture = undefined;
+    redirection.capture?.close();
+    keep();
+  };
+  return { undo, keep };
+}
+
+function takeStreams({ stdio, logger }: Handoff): void {
+  if (logger !== null) {
+    thisProcess.capture = new Capture(logger.settings as CaptureSettings, logger.fd);
+  }
+  replaceStreams(
+    stdio.map((it) => it !== null),
+    logger !== null,
+  );
   Redirection.adopt(
     stdio.map(() => ({ kind: 'keep' })),
     stdio,

@@ -2,6 +2,7 @@
 // threads are stopped for good, its event loop does not turn. What is left waits in poll(2), asks the
 // policy what to do, and does it.
 
+import { thisProcess } from '../detach/this-process.js';
 import type { Image } from '../image/image.js';
 import { openListeners } from '../listen/listen.js';
 import { POLLIN, type PollRequest, poll } from '../posix/descriptor.js';
@@ -344,6 +345,7 @@ export class Supervisor {
     try {
       this.#resources.journal.reopen();
       this.#reportsTo.reopenLogs();
+      thisProcess.capture?.reopen();
     } catch {
       // The old files stay in use; the workers will tell theirs.
     }
