@@ -5,7 +5,7 @@ import { readRecord } from '../control/record.js';
 import { DEFAULT_SCHEDULE, parseSchedule } from '../control/schedule.js';
 import { type Stopped, stopDaemon } from '../control/stop.js';
 import { EXIT } from './exit.js';
-import { clean, complain, print, printJson } from './output.js';
+import { clean, complain, inJson, print, printJson } from './output.js';
 import { Progress } from './progress.js';
 import {
   declareManyTargets,
@@ -90,14 +90,15 @@ export async function stopWithProgress(
 ): Promise<Outcome[]> {
   if (subjects.length === 0) return [];
   const labels = subjects.map(({ label }) => label).join(', ');
-  using progress = new Progress(`stopping ${labels}`);
+  // With --json there are no lines for people.
+  using progress = inJson() ? undefined : new Progress(`stopping ${labels}`);
   return await Promise.all(subjects.map((subject) => stopOne(subject, schedule, progress)));
 }
 
 async function stopOne(
   subject: Subject,
   schedule: string | undefined,
-  progress: Progress,
+  progress: Progress | undefined,
 ): Promise<Outcome> {
   const { label, target, app } = subject;
   let sent = 0;
@@ -106,7 +107,7 @@ async function stopOne(
       schedule: schedule ?? app?.stop ?? DEFAULT_SCHEDULE,
       onSignal: (signal, pid) => {
         // The first is what was asked for; each further one is news.
-        if (sent++ > 0) progress.update(`stopping ${label}: sent ${signal} to process ${pid}`);
+        if (sent++ > 0) progress?.update(`stopping ${label}: sent ${signal} to process ${pid}`);
       },
     });
     return { subject, stopped };

@@ -63,9 +63,6 @@ export const argument: Check<string> = (value, path) => {
   return fail(path, 'a text', value);
 };
 
-export const flag: Check<boolean> = (value, path) =>
-  typeof value === 'boolean' ? value : fail(path, 'true or false', value);
-
 /** The same check for each item of a list. */
 export const list =
   <T>(check: Check<T>, of: string): Check<T[]> =>

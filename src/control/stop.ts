@@ -64,7 +64,7 @@ export async function stopDaemon(target: Target, options: StopOptions = {}): Pro
   const signals = handle === undefined ? [] : await endDaemon(handle, family, steps, options);
   if (handle !== undefined && !handle.ended) {
     const how = `process ${handle.pid} still runs after ${signals.join(', ')}`;
-    throw posixError(-os.errno.ETIMEDOUT, 'stopDaemon', pidfileOf(target), how);
+    throw posixError(-os.errno.ETIMEDOUT, 'stopDaemon', undefined, how);
   }
   if (handle !== undefined) Pidfile.clear(pidfileOf(target), handle.pid);
   return { pid: handle?.pid, signals, left: await endRest(family, steps, options) };
@@ -102,6 +102,7 @@ async function endRest(
   { signal: abort, onSignal }: StopOptions,
 ): Promise<LeftProcess[]> {
   const left = new Map<number, LeftProcess>();
+  const hidden = new Set<number>();
   await waitForAll(family, GRACE, abort);
   for (const step of walk(steps)) {
     if ('wait' in step) {
@@ -109,8 +110,7 @@ async function endRest(
       continue;
     }
     const name = nameOf(step.signal);
-    const alive = family.look();
-    const told = alive.filter((relative) => tell(relative, step.signal));
+    const told = family.look().filter((relative) => tell(relative, step.signal, hidden));
     // There is nobody, or nobody that this user may signal.
     if (told.length === 0) break;
     for (const relative of told) {
@@ -121,12 +121,15 @@ async function endRest(
       onSignal?.(name, pid);
     }
   }
-  refuseSurvivors(family.look(), left);
+  refuseSurvivors(family.look(), hidden);
   return [...left.values()];
 }
 
-/** @returns false if it has ended, or this user may not signal it, which shows when all is over */
-function tell(relative: Relative, signal: NodeJS.Signals | number): boolean {
+/**
+ * @param hidden gets the pid of one that this user may not signal, which shows when all is over
+ * @returns false for such a one, and if it has ended
+ */
+function tell(relative: Relative, signal: NodeJS.Signals | number, hidden: Set<number>): boolean {
   using handle = ProcessHandle.open(relative);
   try {
     handle?.signal(signal);
@@ -134,6 +137,7 @@ function tell(relative: Relative, signal: NodeJS.Signals | number): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+    if (code === 'EPERM') hidden.add(relative.pid);
     return false;
   }
 }
@@ -150,10 +154,10 @@ async function waitForAll(family: Family, timeout: number, abort?: AbortSignal):
   }
 }
 
-function refuseSurvivors(alive: readonly Relative[], told: ReadonlyMap<number, LeftProcess>): void {
+function refuseSurvivors(alive: readonly Relative[], refused: ReadonlySet<number>): void {
   if (alive.length === 0) return;
   const who = alive.map(({ pid, command }) => `process ${pid} (${command})`).join(', ');
-  const hidden = alive.some(({ pid }) => !told.has(pid));
+  const hidden = alive.some(({ pid }) => refused.has(pid));
   const why = hidden ? 'this user may not signal all of them' : 'the schedule is over';
   const text = `the daemon has ended, but what it had started still runs, and ${why}: ${who}`;
   throw posixError(-os.errno[hidden ? 'EPERM' : 'ETIMEDOUT'], 'stopDaemon', undefined, text);

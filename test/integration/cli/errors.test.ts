@@ -1,7 +1,9 @@
 // Every error that the command prints, each provoked for real: a sentence for people, an object for
 // machines.
 
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -18,6 +20,8 @@ interface Row {
   before?: (place: Place) => unknown;
   /** The command; `$` is the folder that it is given in. */
   words: string;
+  /** Behind the `--`, if there are blanks in it. */
+  program?: readonly string[];
   /** What stands behind `doublefork: `; the first line of it. `$` as above. */
   says: string | RegExp;
   /** In --json; none: the error is none of the system's. */
@@ -26,10 +30,19 @@ interface Row {
   exit?: number;
   /** Given by a user who is not root, which this must be. */
   as?: 'nobody';
+  /** What it takes to provoke it. */
+  needs?: boolean;
+  /** The second time it is another error, or none. */
+  once?: boolean;
+  /** Given in a directory that is removed. */
+  lost?: boolean;
   env?: Record<string, string>;
 }
 
 const runs = (place: Place) => place.run('start', '--name', 'web', '--', 'sleep', '100');
+/** What a row has to put right behind it. */
+let undo: (() => Promise<void>)[] = [];
+
 const file =
   (name: string, content = '', mode = 0o644) =>
   (place: Place) => {
@@ -37,6 +50,35 @@ const file =
     chmodSync(join(place.folder, name), mode);
   };
 const config = (content: string) => file('doublefork.config.yaml', content);
+/** An app of the config file that runs; then the file is another one. */
+const changed =
+  (...then: [content?: string]) =>
+  async (place: Place) => {
+    await config('apps: { web: { program: sleep, args: [100] } }')(place);
+    await place.run('start', 'web');
+    rmSync(join(place.folder, 'doublefork.config.yaml'));
+    if (then[0] !== undefined) config(then[0])(place);
+    undo.push(async () => void (await place.run('stop', 'web')));
+  };
+/** Started, with what `options` say, and ended when the test has finished. */
+const started =
+  (options: string, ...program: string[]) =>
+  async (place: Place) => {
+    await place.run(
+      'start',
+      '--name',
+      'web',
+      ...options.split(' ').filter(Boolean),
+      '--',
+      ...program,
+    );
+    undo.push(async () => void (await place.run('stop', 'web', '--schedule', 'KILL/5')));
+  };
+/** Lets the user whom a row is given as read what root has recorded. */
+const share = (place: Place) => {
+  open(place);
+  chownSync(join(place.state, 'web.json'), 65_533, 65_533);
+};
 const open = (place: Place) => chmodSync(place.folder, 0o777);
 
 const ROWS: Row[] = [
@@ -97,6 +139,95 @@ const ROWS: Row[] = [
     says: /^web is already running \(pid \d+\)$/,
     code: 'EEXIST',
   },
+  {
+    words: 'start -- false',
+    says: /^the program \(pid \d+\) exited with code 1/,
+    code: 'ERR_START_FAILED',
+  },
+  {
+    words: 'start --ready fd -- false',
+    says: /^the program \(pid \d+\) exited with code 1 before it was ready$/,
+    code: 'ERR_START_FAILED',
+  },
+  {
+    words: 'start --ready notify --',
+    program: ['sh', '-c', 'exit 7'],
+    says: /^the program \(pid \d+\) exited with code 7 before it was ready$/,
+    code: 'ERR_START_FAILED',
+    exit: 7,
+  },
+  {
+    words: 'start --ready fd --timeout 0.2 -- sleep 100',
+    says: /^the daemon \(pid \d+\) was not ready within 200 ms and was killed$/,
+    code: 'ERR_START_FAILED',
+  },
+  {
+    words: 'start --restart always --ready fd --timeout 0.2 -- sleep 100',
+    says: 'sleep was not started: the program was killed by SIGTERM (not ready) before it was ready; see doublefork logs sleep',
+    code: 'ERR_START_FAILED',
+  },
+  {
+    words: 'start --restart always -- false',
+    says: 'false was not started: the program exited with code 1; see doublefork logs false',
+    code: 'ERR_START_FAILED',
+  },
+  {
+    words: 'start --foreground -- nowhere',
+    says: 'cannot run nowhere: there is no such program in PATH',
+    code: 'ENOENT',
+    exit: 127,
+  },
+  {
+    words: 'start --foreground --cwd gone -- sleep 9',
+    says: '$/gone, where it is to run, does not exist',
+    code: 'ENOENT',
+  },
+  {
+    words: 'start --foreground --log gone/log -- sleep 9',
+    says: 'cannot open $/gone/log: there is no such file or directory',
+    code: 'ENOENT',
+  },
+  {
+    before: file('pid', '', 0o666),
+    words: 'start --foreground --pidfile pid -- sleep 9',
+    says: 'the pidfile $/pid can be written by everybody',
+    code: 'EPERM',
+  },
+  {
+    before: config('apps: { a: { program: x }, b: { program: x } }'),
+    words: 'start --foreground --all',
+    says: 'one program at a time can be in the foreground; name one',
+  },
+  {
+    as: 'nobody',
+    before: (place) => {
+      open(place);
+      file('app.js', '', 0o000)(place);
+    },
+    words: 'start -- ./app.js',
+    says: 'cannot run $/app.js: it cannot be read',
+    code: 'EACCES',
+    exit: 126,
+  },
+  {
+    needs: !Reflect.get(process.features, 'typescript'),
+    before: file('app.ts'),
+    words: 'start -- ./app.ts',
+    says: `cannot run $/app.ts: Node ${process.version} does not run TypeScript, and tsx is not installed here`,
+    code: 'ENOTSUP',
+    exit: 126,
+  },
+  {
+    before: config('program: sleep\nlimits: { nofile: { soft: 99999999999 } }'),
+    words: 'start',
+    says: /^the soft limit nofile cannot be set to 99999999999: the hard limit is \d+$/,
+    code: 'EINVAL',
+  },
+  {
+    lost: true,
+    words: 'start -- sleep 9',
+    says: 'the working directory was removed; say by --cwd where the program is to run',
+  },
   // Where its files are.
   {
     words: 'start --log gone/log -- sleep 9',
@@ -141,6 +272,48 @@ const ROWS: Row[] = [
     words: 'start -- sleep 9',
     says: /^cannot read the record .*\/run\/sleep\.json: a part of the path is not a directory$/,
     code: 'ENOTDIR',
+  },
+  {
+    before: file('log'),
+    words: 'start -- sleep 9',
+    says: '$/log is needed as a directory, and is none',
+    code: 'ENOTDIR',
+  },
+  {
+    needs: isRoot,
+    before: (place) => {
+      mkdirSync(place.state);
+      chownSync(place.state, 1234, 1234);
+    },
+    words: 'start -- sleep 9',
+    says: "the directory $/run is refused: it is user 1234's",
+    code: 'EPERM',
+  },
+  {
+    as: 'nobody',
+    before: (place) => {
+      open(place);
+      mkdirSync(join(place.state, 'sleep.d'), { recursive: true });
+      chownSync(join(place.state, 'sleep.d'), 65_533, 65_533);
+    },
+    words: 'start --log it.log --pidfile it.pid -- sleep 9',
+    says: 'cannot write the record $/run/sleep.json: permission denied',
+    code: 'ERR_START_FAILED',
+  },
+  {
+    before: (place) => {
+      const path = join(place.folder, 'pid');
+      writeFileSync(path, '');
+      const holder = spawn('flock', [path, 'sleep', '100'], { stdio: 'ignore', detached: true });
+      undo.push(async () => {
+        process.kill(-holder.pid!);
+        await once(holder, 'exit');
+      });
+      return until(() => spawnSync('flock', ['-n', path, 'true']).status !== 0, 'the lock');
+    },
+    words: 'start --pidfile pid -- sleep 9',
+    says: 'sleep is already being started by another command',
+    code: 'EEXIST',
   },
   {
     env: { RUNTIME_DIRECTORY: '/proc/nowhere' },
@@ -196,6 +369,68 @@ const ROWS: Row[] = [
     words: 'start',
     says: 'there are several config files: $/doublefork.config.json, $/doublefork.config.yaml; give one by --config',
   },
+  { words: 'check', says: 'there is no config file here; name one' },
+  {
+    before: config('program: x\ncolour: red'),
+    words: 'check',
+    says: /^doublefork\.config\.yaml:2: colour is not known here; known are name, program, /,
+  },
+  {
+    before: config('program: x\nbackoff: { frist: 1 }'),
+    words: 'check',
+    says: 'doublefork.config.yaml:2: backoff.frist is not known here; known are initial, factor, max, jitter',
+  },
+  {
+    before: config('program: x\nbackoff: { factor: 0 }'),
+    words: 'check',
+    says: 'doublefork.config.yaml:2: backoff.factor must be a number from 1 to 1000, not 0',
+  },
+  {
+    before: config('program: ""'),
+    words: 'check',
+    says: 'doublefork.config.yaml:1: program must be a text that is not empty, not ""',
+  },
+  {
+    before: config('program: x\nargs: y'),
+    words: 'check',
+    says: 'doublefork.config.yaml:2: args must be a list of texts, not "y"',
+  },
+  {
+    before: config('program: x\nmemoryLimit: 512'),
+    words: 'check',
+    says: 'doublefork.config.yaml:2: memoryLimit must be a size with its unit, such as "512M" or "1.5 GB", not 512',
+  },
+  {
+    before: file('it.mjs', 'throw new Error("no such colour")'),
+    words: 'check it.mjs',
+    says: 'cannot run the config file $/it.mjs: no such colour',
+  },
+  {
+    needs: !Reflect.get(process.features, 'typescript'),
+    before: file('it.ts'),
+    words: 'check it.ts',
+    says: `cannot read $/it.ts: Node ${process.version} does not run TypeScript; write it as .mjs`,
+  },
+  {
+    before: config('program: x'),
+    words: 'start --namespace none',
+    says: 'no app is in the namespace none',
+  },
+  {
+    before: changed(),
+    words: 'restart web',
+    says: 'web comes from $/doublefork.config.yaml, which is gone; give another file by --config',
+  },
+  {
+    before: changed('apps: {}'),
+    words: 'restart web',
+    says: 'web comes from $/doublefork.config.yaml, which has no app of that name any more; give another file by --config',
+  },
+  {
+    before: file('pid'),
+    words: 'restart --pidfile pid',
+    says: 'how $/pid was started is not known; stop it, and start it again',
+  },
   // Words that are wrong.
   {
     words: 'start --name a/b -- x',
@@ -214,14 +449,37 @@ const ROWS: Row[] = [
   },
   {
     words: 'start --timeout soon -- x',
-    says: /^--timeout must be a number of seconds, such as 30 or 0.5, .*, not "soon"$/,
+    says: '--timeout must be a number of seconds, such as 30 or 0.5, or a text such as "2 min", not "soon"',
+    exit: 2,
+  },
+  {
+    words: 'start --env A -- x',
+    says: "option '--env <name=value>' argument 'A' is invalid. It must be NAME=VALUE.",
+    exit: 2,
+  },
+  { words: 'start a b -- x', says: 'a name and a program: give one of them', exit: 2 },
+  { words: 'start --', says: 'no program behind the --', exit: 2 },
+  { words: 'stop a --all', says: 'all, or a: give one of them' },
+  {
+    words: 'logs -n many',
+    says: "option '-n, --lines <count>' argument 'many' is invalid. It must be a number of lines.",
+    exit: 2,
+  },
+  {
+    words: 'top --interval 0',
+    says: /^option '--interval <\w+>' argument '0' is invalid. It must be a number of seconds from 0.1 to 86400.$/,
+    exit: 2,
+  },
+  {
+    words: 'top --count 0',
+    says: /^option '--count <\w+>' argument '0' is invalid. It must be a number from 1.$/,
     exit: 2,
   },
   { words: 'start --nonsense', says: "unknown option '--nonsense'", exit: 2 },
   { words: 'nonsense', says: "unknown command 'nonsense'", exit: 2 },
   {
     words: 'stop --schedule TERM/x',
-    says: /^option '--schedule <schedule>' argument 'TERM\/x' is invalid. The schedule "TERM\/x" cannot be read: "x" is neither a signal nor a number of seconds/,
+    says: /^option '--schedule <schedule>' argument 'TERM\/x' is invalid. The schedule "TERM\/x" cannot be read: "x" is neither a signal nor a number of seconds. An example: TERM\/5\/KILL\/2/,
     exit: 2,
   },
   { words: 'scale web', says: 'how many workers? Their number comes last', exit: 2 },
@@ -288,6 +546,64 @@ const ROWS: Row[] = [
     says: /^the daemon of \$?.*pid is not running: the pidfile is not locked, and names no process$/,
     code: 'ESRCH',
   },
+  {
+    before: async (place) => {
+      await started('', 'sleep', '100')(place);
+      const pidfile = join(place.state, 'web.pid');
+      chmodSync(pidfile, 0o666);
+      undo.unshift(async () => chmodSync(pidfile, 0o644));
+    },
+    words: 'signal TERM web',
+    says: 'the pidfile $/run/web.pid can be written by everybody, so that it could name anyone',
+    code: 'EPERM',
+  },
+  {
+    as: 'nobody',
+    before: async (place) => {
+      await started('', 'sleep', '100')(place);
+      share(place);
+    },
+    words: 'stop web',
+    says: /^web: process \d+ is running, and is another user's: this user may not signal it$/,
+    code: 'EPERM',
+  },
+  {
+    as: 'nobody',
+    before: async (place) => {
+      await started('', 'sleep', '100')(place);
+      share(place);
+    },
+    words: 'signal TERM web',
+    says: /^process \d+ is running, and is another user's: this user may not signal it$/,
+    code: 'EPERM',
+  },
+  {
+    as: 'nobody',
+    before: async (place) => {
+      const change = 'setpriv --reuid=65533 --regid=65533 --clear-groups';
+      await started('', 'sh', '-c', `sleep 100 & exec ${change} sleep 100`)(place);
+      share(place);
+    },
+    once: true,
+    words: 'stop web',
+    says: /^web: the daemon has ended, but what it had started still runs, and this user may not signal all of them: process \d+ \(sleep 100\)$/,
+    code: 'EPERM',
+  },
+  {
+    before: started(
+      '',
+      ...['sh', '-c', `sh -c 'trap : TERM; while :; do sleep 0.05; done' & exec sleep 100`],
+    ),
+    words: 'stop web --schedule TERM/0.5',
+    says: /^web: the daemon has ended, but what it had started still runs, and the schedule is over: process \d+ \(sh -c trap .*\)/,
+    code: 'ETIMEDOUT',
+  },
+  {
+    before: started('', 'sh', '-c', 'trap : TERM; while :; do sleep 0.05; done'),
+    words: 'stop web --schedule TERM/0.2',
+    says: /^web: process \d+ still runs after SIGTERM$/,
+    code: 'ETIMEDOUT',
+  },
   // Supervisors.
   {
     before: runs,
@@ -303,6 +619,7 @@ const ROWS: Row[] = [
     words: 'scale --pidfile pid 2',
     says: /^which control socket belongs to .*\/pid is not known; give it by --control$/,
   },
+  { words: 'top', says: 'no daemon is known here; start one first' },
   // Logs.
   {
     before: runs,
@@ -316,39 +633,56 @@ const NOISE = new RegExp(
   `\\b(${[...Object.keys(constants.errno), 'NaN', 'execve', 'undefined', 'object Object'].join('|')})\\b|RLIMIT_|The "\\w+" argument|^it `,
 );
 
-const usable = ROWS.filter((row) => row.as === undefined || isRoot);
+const usable = ROWS.filter((row) => row.needs !== false && (row.as === undefined || isRoot));
 
 describe('an error is a sentence that says what failed, on what, why', () => {
   test.each(usable.map((row) => [row.words, row] as const))('%s', async (_, row) => {
     const place = new Place();
-    await row.before?.(place);
-    const [name, ...words] = row.words.split(' ');
-    const plain = await give(place, row, [name!, ...words]);
-    const [first, ...rest] = plain.stderr.split('\n');
-    expect({ code: plain.code, stdout: plain.stdout }).toEqual({ code: row.exit ?? 1, stdout: '' });
-    expect(first).toMatch(/^doublefork: /);
-    const sentence = first!.replace('doublefork: ', '');
-    const says = typeof row.says === 'string' ? row.says.replaceAll('$', place.folder) : row.says;
-    if (typeof says === 'string') expect(sentence).toBe(says);
-    else expect(sentence).toMatch(says);
-    expect(sentence.replaceAll(place.folder, '')).not.toMatch(NOISE);
-    expect(rest.join('\n')).not.toMatch(/^ +at /m);
+    undo = row.before === runs ? [async () => void (await place.run('stop', 'web'))] : [];
+    try {
+      await row.before?.(place);
+      const [name, ...written] = row.words.split(' ');
+      const words = [...written, ...(row.program ?? [])];
+      const plain = await give(place, row, [name!, ...words]);
+      const [first, ...rest] = plain.stderr
+        .replace(/^(waiting for|stopping) .*\n/gm, '')
+        .split('\n');
+      expect({ code: plain.code, stdout: plain.stdout }).toEqual({
+        code: row.exit ?? 1,
+        stdout: '',
+      });
+      expect(first).toMatch(/^doublefork: /);
+      const sentence = first!.replace('doublefork: ', '');
+      const says = typeof row.says === 'string' ? row.says.replaceAll('$', place.folder) : row.says;
+      if (typeof says === 'string') expect(sentence).toBe(says);
+      else expect(sentence).toMatch(says);
+      expect(sentence.replaceAll(place.folder, '')).not.toMatch(NOISE);
+      expect(rest.join('\n')).not.toMatch(/^ +at /m);
 
-    if (name !== 'logs' && name !== 'top' && name !== 'nonsense') {
-      const json = await give(place, row, [name!, '--json', ...words]);
-      expect(json.code).toBe(row.exit ?? 1);
-      // What was done, of none of them.
-      expect(json.stdout).toMatch(/^(\[\]\n)?$/);
-      const { error, code } = JSON.parse(json.stderr);
-      expect(error.split('\n')[0]).toBe(sentence);
-      expect(code).toBe(row.code);
+      if (!row.once && name !== 'logs' && name !== 'top' && name !== 'nonsense') {
+        const json = await give(place, row, [name!, '--json', ...words]);
+        expect(json.code).toBe(row.exit ?? 1);
+        // What was done, of none of them.
+        expect(json.stdout).toMatch(/^(\[\]\n)?$/);
+        const { error, code } = JSON.parse(json.stderr);
+        // Another process each time.
+        const first = error.split('\n')[0];
+        expect(first.replace(/\d+/g, 'N')).toBe(sentence.replace(/\d+/g, 'N'));
+        expect(code).toBe(row.code);
+      }
+    } finally {
+      for (const each of undo) await each();
     }
-    if (row.before === runs) await place.run('stop', 'web');
   });
 });
 
 async function give(place: Place, row: Row, words: string[]): Promise<Ended> {
   const env = { ...place.env, ...row.env };
+  if (row.lost) {
+    const script = 'mkdir lost && cd lost && rmdir ../lost && exec "$@"';
+    const options = { cwd: place.folder, env };
+    return await launch('sh', ['-c', script, '-', node, COMMAND, ...words], options).ended;
+  }
   if (row.as === undefined) return await place.launch(words, { env }).ended;
   const [command, ...args] = [...unprivileged, node, COMMAND, ...words];
   return await launch(command!, args, { cwd: place.folder, env }).ended;

@@ -62,7 +62,7 @@ describe('C21 stop', () => {
   test('says so if it runs on after all of the schedule', async () => {
     const { pid, pidfile, program } = await daemon(`process.on('SIGTERM', () => {})`);
     await expect(stopDaemon({ pidfile }, { schedule: 'TERM/0.05/TERM/0.05' })).rejects.toThrow(
-      `${pidfile}: process ${pid} still runs after SIGTERM, SIGTERM`,
+      `process ${pid} still runs after SIGTERM, SIGTERM`,
     );
     expect(daemonStatus({ pidfile })).toMatchObject({ status: 'running', code: 0, pid });
     await stopDaemon({ pidfile }, { schedule: 'KILL/10' });
