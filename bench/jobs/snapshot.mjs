@@ -23,14 +23,15 @@ const RATE = 10_000;
 /** Writes at that rate until the work is done. @returns the longest time between two turns of the writer, in ms */
 async function writing(work) {
   let done = false;
+  let longest = 0;
+  let written = 0;
+  const begin = performance.now();
+  let last = begin;
+  // A work of one piece is over before the first write.
   const finished = work().finally(() => {
     done = true;
   });
-  const begin = performance.now();
-  let last = begin;
-  let longest = 0;
-  let written = 0;
-  while (!done) {
+  do {
     const now = performance.now();
     longest = Math.max(longest, now - last);
     last = now;
@@ -39,9 +40,8 @@ async function writing(work) {
       state.set(`key:${id}`, { id, value: Buffer.from(`${written}${VALUE}`).toString('latin1') });
     }
     await new Promise((resolve) => setImmediate(resolve));
-  }
+  } while (!done);
   await finished;
-  longest = Math.max(longest, performance.now() - last);
   return { longest, took: performance.now() - begin, written };
 }
 

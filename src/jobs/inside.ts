@@ -118,6 +118,9 @@ function replaceDescriptors(stdio: 'inherit' | 'ignore'): void {
   close(null_);
 }
 
+/** The method of a port that Node calls with a message. */
+const DISPATCH = Symbol.for('nodejs.internal.kHybridDispatch');
+
 /** A resource of Node's, as async_hooks shows it. */
 interface Resource {
   _onTimeout?: unknown;
@@ -125,6 +128,7 @@ interface Resource {
   _onImmediate?: unknown;
   oncomplete?: unknown;
   promise?: unknown;
+  [DISPATCH]?: unknown;
 }
 
 /** Whatever of these calls back is the copy's own doing: their descriptors are inert. */
@@ -144,13 +148,13 @@ const HANDLES = new Set([
 ]);
 
 /**
- * Takes the callbacks away that were due in the parent: timers and immediates when they come, requests
- * (files, name look-ups) now. What cannot be taken away (a message between two ports of this thread, work
- * of an addon's that waits for something outside) ends the copy, with its name, before it happens a
- * second time.
+ * Takes the callbacks away that were due in the parent: timers, immediates and messages when they come,
+ * requests (files, name look-ups) now. What cannot be taken away (the end of a Worker, work of an addon's
+ * that waits for something outside) ends the copy, with its name, before it happens a second time.
  */
 export function silenceCallbacks(lastAsyncId: number, answer: Answer): void {
-  const { createHook, executionAsyncResource } = process.getBuiltinModule('node:async_hooks');
+  const { AsyncResource, createHook, executionAsyncResource } =
+    process.getBuiltinModule('node:async_hooks');
   const silenced = new WeakSet<object>();
   const { _getActiveRequests: requests } = process as unknown as {
     _getActiveRequests?: () => Resource[];
@@ -165,12 +169,20 @@ export function silenceCallbacks(lastAsyncId: number, answer: Answer): void {
     before(id) {
       if (id > lastAsyncId) return;
       const resource = executionAsyncResource() as Resource;
-      if (silenced.has(resource) || resource instanceof Promise) return;
+      // One of JavaScript's is entered by a call of the copy's: AsyncResource.bind(), for example.
+      if (
+        silenced.has(resource) ||
+        resource instanceof Promise ||
+        resource instanceof AsyncResource
+      )
+        return;
       if ('_onTimeout' in resource) {
         resource._onTimeout = nothing;
         resource._repeat = null;
       } else if ('_onImmediate' in resource) {
         resource._onImmediate = nothing;
+      } else if (resource instanceof MessagePort) {
+        resource[DISPATCH] = nothing;
       } else if (!HANDLES.has(resource.constructor?.name)) {
         answer.finish('error', foreign(resource));
       }
