@@ -38,6 +38,7 @@ const LIBRARY = {
     index: 'src/index.ts',
     'posix/index': 'src/posix/index.ts',
     'state/index': 'src/state/index.ts',
+    'systemd/index': 'src/systemd/index.ts',
     'config/index': 'src/config/index.ts',
     'health/index': 'src/health/index.ts',
     // A program of its own, see src/health/health.ts.

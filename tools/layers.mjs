@@ -24,6 +24,8 @@ const houses = [
       ['control'],
       ['detach'],
       ['listen', 'logs', 'pidfile'],
+      // What a service and its manager tell each other.
+      ['systemd'],
       // A program started again: what it was, what is handed to it.
       ['image'],
       // One typed function per system call.

@@ -42,6 +42,9 @@ export interface Start {
   env: Record<string, string | undefined>;
 }
 
+/** Variables of a service manager that mean the process which it has started, and no other. */
+const FOR_ONE_PROCESS = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
+
 /**
  * Decides how an app is started. What is needed for that is there, or can be made.
  * @throws ENOTSUP if it is to say that it is ready, and this system has no fork engine; ENOENT and
@@ -52,7 +55,7 @@ export function prepare(app: App, origin: Origin): Start {
   refuseWithoutFork(app);
   const base = { ...(origin.environment ?? process.env) };
   // A service manager's, not the program's.
-  delete base.NOTIFY_SOCKET;
+  for (const name of FOR_ONE_PROCESS) delete base[name];
   const start: Start = {
     app,
     origin: { ...origin, environment: base },
@@ -80,7 +83,8 @@ export function programOf(
 ): Pick<Start, 'identity' | 'executable' | 'env'> {
   checkDirectory(app.cwd);
   // A service manager's, not the program's.
-  const { NOTIFY_SOCKET: _, ...own } = base;
+  const own = { ...base };
+  for (const name of FOR_ONE_PROCESS) delete own[name];
   const env: Start['env'] = {
     ...own,
     PWD: app.cwd,

@@ -4,7 +4,7 @@ import { fstatSync, statSync } from '../builtin/fs.js';
 import type { Capture } from '../logs/capture.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { bindMethods } from '../posix/bind.js';
-import { errorText, integer, isError, outOfRange } from '../posix/errors.js';
+import { errorText, integer, isError, outOfRange, sentenceOf } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
 import type { Commands } from './commands.js';
 import { execInto } from './exec-into.js';
@@ -59,7 +59,11 @@ export class Daemon implements Disposable {
   readonly pidfile: Pidfile | undefined;
   /** @internal */
   readonly readiness: Readiness | undefined;
-  readonly #manager: ServiceManager | undefined;
+  /** @internal */
+  readonly manager: ServiceManager | undefined;
+  /** Whether somebody waits for {@link ready}, who is not the launcher. */
+  #awaited: boolean;
+  #heartbeat: NodeJS.Timeout | undefined;
   readonly #stdio: readonly StreamTarget[];
   readonly #capture: Capture | undefined;
   readonly #commands: Commands;
@@ -72,17 +76,39 @@ export class Daemon implements Disposable {
       stdio,
       commands,
       manager: sign,
-    }: Pick<DaemonSettings, 'stdio' | 'commands'> & Partial<Pick<DaemonSettings, 'manager'>>,
+      manual,
+    }: Pick<DaemonSettings, 'stdio' | 'commands' | 'manual' | 'manager'>,
   ) {
     this.detached = detached;
     this.serviceManager = sign;
     this.pidfile = pidfile;
     this.readiness = readiness;
-    this.#manager = manager;
+    this.manager = manager;
+    this.#awaited = manual && !detached;
     this.#stdio = stdio;
     this.#capture = capture;
     this.#commands = commands;
     bindMethods(this);
+    if (manager !== undefined && manager.pingEvery > 0) {
+      // The event loop does it: one that hangs does not.
+      this.#heartbeat = setInterval(() => this.#warn(manager.ping()), manager.pingEvery).unref();
+    }
+  }
+
+  /** @internal Whether somebody waits to hear that it is ready. */
+  get awaited(): boolean {
+    return this.#awaited || (this.readiness?.pending ?? false);
+  }
+
+  /** @internal Has somebody else speak for the service: the supervisor, of which this is a worker now. */
+  releaseManager(): void {
+    clearInterval(this.#heartbeat);
+    this.#awaited = false;
+    this.manager?.release();
+  }
+
+  #warn(problem: Error | undefined): void {
+    if (problem !== undefined) process.emitWarning(problem);
   }
 
   /** The process id. */
@@ -102,14 +128,15 @@ export class Daemon implements Disposable {
    */
   ready(status?: unknown): void {
     if (isError(status)) this.fail(status);
-    const problem = this.announce(typeof status === 'string' ? status : undefined);
-    if (problem !== undefined) process.emitWarning(problem);
+    this.#warn(this.announce(typeof status === 'string' ? status : undefined));
   }
 
   /** @internal @returns why the service manager cannot be told */
   announce(status?: string): Error | undefined {
+    this.#awaited = false;
     this.readiness?.ready();
-    return this.#manager?.ready(status);
+    // Of one that has detached it is known by the end of the launcher.
+    return this.detached ? undefined : this.manager?.ready(status);
   }
 
   /**
@@ -124,6 +151,8 @@ export class Daemon implements Disposable {
     // Before the launcher is told: when that exits, the file is gone.
     this.pidfile?.remove();
     if (this.readiness?.pending) this.readiness.failed(reason, code);
+    const errno = (reason as NodeJS.ErrnoException | undefined)?.errno;
+    this.#warn(this.manager?.failed({ reason: sentenceOf(reason), code, errno }));
     process.stderr.write(`${errorText(reason)}\n`);
     process.exit(code);
   }
@@ -143,7 +172,7 @@ export class Daemon implements Disposable {
    */
   exec(path: string, argv: readonly string[], options: ExecOptions = {}): never {
     refuseUnknown(options, ['env', 'settle', 'say'], 'options');
-    const { settle = SETTLE_MS, say = '', env = process.env } = options;
+    const { settle = SETTLE_MS, say = '', env = this.#environment() } = options;
     integer(settle, 'options.settle', 0);
     this.readiness?.becomes(settle, say, logOf(this.#stdio));
     try {
@@ -152,6 +181,11 @@ export class Daemon implements Disposable {
       const { message, code } = error as NodeJS.ErrnoException;
       this.fail(message, code === 'ENOENT' ? 127 : 126);
     }
+  }
+
+  /** What the service manager has set is for the program that is the service. */
+  #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, ...this.manager?.variables };
   }
 
   /**
@@ -169,8 +203,7 @@ export class Daemon implements Disposable {
 
   readonly #onStop = (name: NodeJS.Signals): void => {
     if (this.#stop?.signal.aborted) return;
-    const problem = this.#manager?.stopping();
-    if (problem !== undefined) process.emitWarning(problem);
+    this.#warn(this.manager?.stopping());
     setTimeout(this[Symbol.dispose], TOLD_TWICE).unref();
     this.#stop?.abort(name);
   };

@@ -15,10 +15,11 @@ import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
+import { passedDescriptors } from '../systemd/environment.js';
 import { isStartedByCommand } from './command.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { Daemon } from './daemon.js';
-import { closeInherited, listenDescriptors } from './descriptors.js';
+import { closeInherited } from './descriptors.js';
 import { engines, type Files } from './engine.js';
 import { ServiceManager } from './manager.js';
 import {
@@ -101,11 +102,13 @@ function inBackground(settings: DaemonSettings): Daemon {
     children.filter(({ worker }) => !worker),
   );
   const launcher = process.pid;
+  // Type=forking can have a watchdog. While it is looked for its variables mean this process.
+  const manager = ServiceManager.ours();
   const descriptors = openDescriptors();
   const confinement = confinementFor(settings);
   const files = openFiles(settings, confinement);
   // Before the environment changes.
-  const kept = keptDescriptors(settings, launcher);
+  const kept = keptDescriptors(settings);
   trace?.('launcher', `has opened the files; starts the daemon, engine '${settings.engine}'`);
   let readyFd: number;
   try {
@@ -123,7 +126,7 @@ function inBackground(settings: DaemonSettings): Daemon {
   }
   // From here on this is the daemon.
   trace?.('daemon', `detached by the fork engine; its launcher was ${launcher}`);
-  return becomeDaemon(settings, files, { readyFd, kept, descriptors, moved: true });
+  return becomeDaemon(settings, files, { readyFd, kept, descriptors, moved: true, manager });
 }
 
 /** The exec engine's daemon: its program has run from the start to the call that made it. */
@@ -141,9 +144,10 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
   }
   return becomeDaemon(settings, files, {
     readyFd: handoff.readyFd,
-    kept: keptDescriptors(settings, process.pid),
+    kept: keptDescriptors(settings),
     descriptors: openDescriptors(),
     moved: false,
+    manager: undefined,
   });
 }
 
@@ -156,10 +160,8 @@ function returnAsBefore(options: DaemonizeOptions, detached: boolean): Daemon {
   const settings = checkOptions({ ...options, detach: detached ? 'always' : 'never' }, context());
   lowerLimits(settings.limits);
   applySettings(settings);
-  const whom = detached
-    ? { readiness: new Readiness() }
-    : { manager: ServiceManager.from(process.env) };
-  return new Daemon({ detached, ...whom, pidfile: undefined }, settings);
+  // It is for the supervisor to tell.
+  return new Daemon({ detached, readiness: new Readiness(), pidfile: undefined }, settings);
 }
 
 /** What the daemon has from the process that made it. */
@@ -171,11 +173,12 @@ interface Inherited {
   descriptors: readonly OpenDescriptor[];
   /** Whether the program itself was moved into this process, and not run again from its start. */
   moved: boolean;
+  manager: ServiceManager | undefined;
 }
 
 /** What is left to do in the new process. It is silent: the terminal is the launcher's. */
 function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherited): Daemon {
-  const { readyFd, kept, descriptors, moved } = inherited;
+  const { readyFd, kept, descriptors, moved, manager } = inherited;
   const { pidfile, redirection } = files;
   const readiness = new Readiness(readyFd);
   try {
@@ -192,6 +195,7 @@ function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherit
     resetSignals();
     thisProcess.capture = redirection.capture;
     if (moved) runChildHooks({ moved });
+    manager?.moved();
     if (pidfile !== undefined) writePidfile(pidfile);
   } catch (error) {
     trace?.('daemon', `fails: ${error}`);
@@ -203,12 +207,13 @@ function becomeDaemon(settings: DaemonSettings, files: Files, inherited: Inherit
   }
   if (settings.manual) readiness.watch();
   else readiness.ready();
-  return new Daemon({ detached: true, readiness, pidfile, capture: redirection.capture }, settings);
+  const parts = { detached: true, readiness, manager, pidfile, capture: redirection.capture };
+  return new Daemon(parts, settings);
 }
 
 /** Under a service manager the process is a daemon already; only what was asked for changes. */
 function inForeground(settings: DaemonSettings): Daemon {
-  const manager = ServiceManager.from(process.env);
+  const manager = ServiceManager.ours();
   const confinement = confinementFor(settings);
   const files = openFiles(settings, confinement);
   const { pidfile, redirection } = files;
@@ -216,8 +221,10 @@ function inForeground(settings: DaemonSettings): Daemon {
   setUp(settings, redirection);
   thisProcess.capture = redirection.capture;
   if (pidfile !== undefined) writePidfile(pidfile);
+  if (settings.manual) manager?.starting(settings.readyTimeout);
+  const readiness = new Readiness();
   const daemon = new Daemon(
-    { detached: false, manager, pidfile, capture: redirection.capture },
+    { detached: false, manager, readiness, pidfile, capture: redirection.capture },
     settings,
   );
   if (!settings.manual) daemon.ready();
@@ -281,12 +288,9 @@ function writePidfile(pidfile: Pidfile): void {
   process.on('exit', () => pidfile.remove());
 }
 
-/**
- * What was inherited and is to stay.
- * @param launcher whom LISTEN_PID may name
- */
-function keptDescriptors(settings: DaemonSettings, launcher: number): Set<number> {
-  return new Set([...settings.keepFds, ...listenDescriptors(process.env, launcher)]);
+/** What was inherited and is to stay. */
+function keptDescriptors(settings: DaemonSettings): Set<number> {
+  return new Set([...settings.keepFds, ...passedDescriptors().map(({ fd }) => fd)]);
 }
 
 function context(): Context {

@@ -6,16 +6,6 @@ import { close, dup3, isatty, O_CLOEXEC } from '../posix/descriptor.js';
 import { openNull } from '../posix/null.js';
 import { trace } from '../posix/trace.js';
 
-/** The sockets that a service manager passed to this process: sd_listen_fds(3). */
-export function listenDescriptors(
-  env: Readonly<Record<string, string | undefined>>,
-  pid: number,
-): number[] {
-  const count = Number(env.LISTEN_FDS);
-  if (Number(env.LISTEN_PID) !== pid || !Number.isInteger(count) || count < 1) return [];
-  return Array.from({ length: count }, (_, index) => 3 + index);
-}
-
 /** Those of the open descriptors that a new image would have as well, though nobody asked for it. */
 export function unwanted(open: readonly OpenDescriptor[], keep: ReadonlySet<number>): number[] {
   return open.filter(({ fd, closeOnExec }) => !closeOnExec && !keep.has(fd)).map(({ fd }) => fd);

@@ -1,66 +1,169 @@
-// The service manager, told how the service fares: sd_notify(3).
+// The service manager of this process, told how the service fares: sd_notify(3), and the newline of s6.
 
-import { constants } from '../builtin/os.js';
-import { close } from '../posix/descriptor.js';
-import { posixError } from '../posix/errors.js';
-import { AF_UNIX, SOCK_DGRAM, sendmsg, socket } from '../posix/socket.js';
+import { closeSync, writeSync } from '../builtin/fs.js';
+import { shared } from '../posix/shared.js';
+import { trace } from '../posix/trace.js';
+import { notifySocket, takenVariables, watchdogTimeout } from '../systemd/environment.js';
+import { encode, type Notification, send } from '../systemd/notify.js';
+import { findNotificationFd } from './notification-fd.js';
 
-/** The service manager that has started this process and listens to it. */
+/** What is said of a service that fails. */
+export interface Failure {
+  reason: string;
+  code: number;
+  errno?: number | undefined;
+}
+
+/** So many times within the time that the manager sets it hears that the service does not hang. */
+const PINGS_PER_TIMEOUT = 3;
+
+const LONGEST_STATUS = 500;
+
+/** The one of this process; undefined: it was not looked for yet. */
+const own = shared('manager', () => ({
+  found: undefined as { manager: ServiceManager | undefined } | undefined,
+}));
+
+/**
+ * The service manager that has started this process and listens to it. What it has put into the environment
+ * is taken out of there.
+ *
+ * Each method returns why the manager cannot be told, once: a variable that was left over must not end a
+ * service that runs.
+ */
 export class ServiceManager {
-  readonly #address: string;
+  readonly #address: string | undefined;
+  /** Where s6 waits for a newline. */
+  #readyFd: number | undefined;
+  /** How often to say that the service does not hang, in ms; 0: never. */
+  readonly pingEvery: number;
+  /** The process that speaks; a copy of it, made by fork(), does not. */
+  #pid = process.pid;
   /** Whether it was said already that the manager cannot be reached. */
   #unreachable = false;
-  readonly #told = new Set<string>();
+  #ready = false;
+  #stopping = false;
 
-  private constructor(address: string) {
+  private constructor(
+    address: string | undefined,
+    readyFd: number | undefined,
+    timeout: number | undefined,
+  ) {
     this.#address = address;
+    this.#readyFd = readyFd;
+    this.pingEvery = address === undefined ? 0 : (timeout ?? 0) / PINGS_PER_TIMEOUT;
   }
 
   /** undefined: there is none that listens. */
-  static from(env: Readonly<Record<string, string | undefined>>): ServiceManager | undefined {
-    const address = env.NOTIFY_SOCKET ?? '';
-    return address === '' ? undefined : new ServiceManager(address);
+  static ours(): ServiceManager | undefined {
+    own.found ??= { manager: ServiceManager.#find() };
+    return own.found.manager;
+  }
+
+  static #find(): ServiceManager | undefined {
+    const address = notifySocket();
+    const timeout = watchdogTimeout();
+    const readyFd = findNotificationFd();
+    if (address === undefined && readyFd === undefined) return undefined;
+    trace?.('manager', `listens at ${address ?? `fd ${readyFd}`}; watchdog: ${timeout ?? 'none'}`);
+    return new ServiceManager(address, readyFd, timeout);
   }
 
   /**
-   * The service serves. Told once.
-   * @returns why the manager cannot be told, once: a variable that was left over must not end a
-   * service that runs
+   * The service starts, and may take so long, in ms; 0: for ever. That the manager cannot be told is said
+   * when it is to hear that the service is ready.
    */
+  starting(timeout: number): void {
+    if (timeout <= 0) return;
+    const problem = this.#tell({ extendTimeout: timeout });
+    if (problem !== undefined) this.#unreachable = false;
+  }
+
+  /** The service serves. Told once. */
   ready(status = `Ready (pid ${process.pid})`): Error | undefined {
-    return this.#tell('READY=1', `STATUS=${status.replaceAll('\n', ' ')}`);
+    if (this.#ready) return undefined;
+    this.#ready = true;
+    this.#writeNewline();
+    return this.#tell({ ready: true, status });
   }
 
-  /** The service is about to end. Told once. @returns as {@link ready} does */
-  stopping(): Error | undefined {
-    return this.#tell('STOPPING=1');
+  /** Another version is to serve; that may take so long, in ms. */
+  reloading(timeout: number): Error | undefined {
+    return this.#tell({
+      reloading: true,
+      status: 'Reloading',
+      ...(timeout > 0 ? { extendTimeout: timeout } : {}),
+    });
   }
 
-  #tell(fact: string, ...more: readonly string[]): Error | undefined {
-    if (this.#told.has(fact)) return undefined;
+  /** A reload is over. */
+  reloaded(status: string): Error | undefined {
+    return this.#stopping ? undefined : this.#tell({ ready: true, status });
+  }
+
+  /** The service is about to end, which may take so long, in ms. Told once. */
+  stopping(timeout = 0): Error | undefined {
+    if (this.#stopping) return undefined;
+    this.#stopping = true;
+    return this.#tell({
+      stopping: true,
+      ...(timeout > 0 ? { status: 'Stopping', extendTimeout: timeout } : {}),
+    });
+  }
+
+  failed({ reason, code, errno }: Failure): Error | undefined {
+    const status = reason.split('\n', 1)[0]!.slice(0, LONGEST_STATUS);
+    return this.#tell({
+      stopping: true,
+      status,
+      ...(errno === undefined ? {} : { errno: Math.abs(errno) }),
+      exitStatus: code,
+    });
+  }
+
+  /** It does not hang. */
+  ping(): Error | undefined {
+    return this.#tell({ watchdog: 'alive' });
+  }
+
+  /** For the program that this process becomes. */
+  get variables(): Readonly<Record<string, string>> {
+    return takenVariables();
+  }
+
+  /** The program goes on in this process, which is the service from now on. */
+  moved(): void {
+    this.#pid = process.pid;
+  }
+
+  /** In a worker: speaks no more. */
+  release(): void {
+    if (this.#readyFd !== undefined) closeSync(this.#readyFd);
+    this.#readyFd = undefined;
+  }
+
+  #writeNewline(): void {
+    if (this.#readyFd === undefined || process.pid !== this.#pid) return;
     try {
-      send(this.#address, [fact, ...more].join('\n'));
-      this.#told.add(fact);
+      writeSync(this.#readyFd, '\n');
+    } catch (error) {
+      // Nobody reads it.
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    } finally {
+      this.release();
+    }
+  }
+
+  #tell(notification: Notification): Error | undefined {
+    if (this.#address === undefined || process.pid !== this.#pid) return undefined;
+    try {
+      send(this.#address, encode(notification));
       return undefined;
     } catch (error) {
       if (this.#unreachable) return undefined;
       this.#unreachable = true;
       return unreachable(this.#address, error as Error);
     }
-  }
-}
-
-function send(address: string, text: string): void {
-  if (!/^[@/]/.test(address)) {
-    const detail = 'it must begin with "/" or "@"';
-    throw posixError(-constants.errno.EAFNOSUPPORT, 'sendmsg', address, detail);
-  }
-  const fd = socket(AF_UNIX, SOCK_DGRAM);
-  try {
-    // "@": a name that is in no file system.
-    sendmsg(fd, { data: Buffer.from(text), to: { path: address.replace(/^@/, '\0') } });
-  } finally {
-    close(fd);
   }
 }
 

@@ -5,6 +5,7 @@
 // starts inherits them, a shell for instance, from which somebody starts a daemon.
 
 import { readProc } from '../posix/processes.js';
+import { isNotifySocketOurs, takenVariables } from '../systemd/environment.js';
 
 /** What of the process tells. */
 export interface ManagerFacts {
@@ -65,7 +66,7 @@ const MANAGERS: readonly Row[] = [
 
 /** undefined: nobody who is known. */
 export function recognizeManager(facts: ManagerFacts): ServiceManagerSign | undefined {
-  if (isNotifySocketOurs(facts)) {
+  if (isNotifySocketOurs(facts.env, facts.pid, facts.ppid)) {
     const row = MANAGERS.find((row) => fits(row, facts));
     return { name: row?.name ?? 'a service manager', sign: 'NOTIFY_SOCKET is set' };
   }
@@ -73,19 +74,11 @@ export function recognizeManager(facts: ManagerFacts): ServiceManagerSign | unde
   return row && { name: row.name, sign: signOf(row, facts) };
 }
 
-/**
- * Whether the socket is there for this process. It is inherited by all that the service starts; where
- * systemd says whom it has started, only that one and its children are meant: a script may be in between.
- */
-export function isNotifySocketOurs({ env, pid, ppid }: Omit<ManagerFacts, 'parent'>): boolean {
-  if ((env.NOTIFY_SOCKET ?? '') === '') return false;
-  const meant = env.SYSTEMD_EXEC_PID ?? '';
-  return meant === '' || meant === String(pid) || meant === String(ppid);
-}
-
 /** Of this process. */
 export function managerFacts(): ManagerFacts {
-  const { pid, ppid, env } = process;
+  const { pid, ppid } = process;
+  // With what was taken out already.
+  const env = { ...process.env, ...takenVariables() };
   return { pid, ppid, env, parent: nameOf(ppid) };
 }
 

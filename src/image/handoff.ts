@@ -49,10 +49,21 @@ export interface Handoff {
   orders: number | null;
 }
 
+/** A descriptor that a service manager has passed to the service: see src/systemd/environment.ts. */
+export interface PassedDescriptor {
+  /** FileDescriptorName= of the unit, FDNAME= of what was stored; `'unknown'`: it has none. */
+  name: string;
+  fd: number;
+  /** With it the number means one file for ever. */
+  inode: number;
+}
+
 /** The part of the variable that is JSON. */
 interface Description extends Omit<Handoff, 'readyFd'> {
   /** By name, the sockets of listen(). */
   listeners: Record<string, number>;
+  /** What a service manager has passed, whether or not listen() has taken it. */
+  passed?: readonly PassedDescriptor[];
   /** What had returned where the image was made, and at the end the call that made it: see replay.ts. */
   calls: Call[];
 }
@@ -62,6 +73,7 @@ interface Received {
   calls: Call[];
   /** What one copy of this module has taken is gone for the others. */
   listeners: Map<string, number>;
+  passed: readonly PassedDescriptor[] | undefined;
   descriptors: ReadonlySet<number>;
 }
 
@@ -79,7 +91,13 @@ if (process.env[VARIABLE] !== undefined) {
 delete process.env[VARIABLE];
 
 function nothing(): Received {
-  return { handoff: undefined, calls: [], listeners: new Map(), descriptors: new Set() };
+  return {
+    handoff: undefined,
+    calls: [],
+    listeners: new Map(),
+    passed: undefined,
+    descriptors: new Set(),
+  };
 }
 
 /** @returns undefined unless it was written for this process */
@@ -94,13 +112,14 @@ function decode(variable: string | undefined): Received | undefined {
   if (pid !== process.pid || !isPipe(readyFd, inode)) return undefined;
   const description = parse(match[3]!);
   if (description === undefined) return undefined;
-  const { stdio, pidfile, orders, listeners, calls, logger } = description;
+  const { stdio, pidfile, orders, listeners, passed, calls, logger } = description;
   const descriptors = new Set([readyFd, ...descriptorsOf(description)]);
   for (const fd of descriptors) setCloseOnExec(fd, true);
   return {
     handoff: { readyFd, stdio, pidfile, orders: orders ?? null, logger: logger ?? null },
     calls,
     listeners: new Map(Object.entries(listeners)),
+    passed: passed ?? [],
     descriptors,
   };
 }
@@ -124,6 +143,7 @@ function descriptorsOf({
   orders,
   logger,
   listeners,
+  passed = [],
 }: Omit<Description, 'calls'>): number[] {
   const handedOver = [...stdio, pidfile].flatMap((it) => it?.fd ?? []);
   return [
@@ -131,6 +151,7 @@ function descriptorsOf({
     ...(logger == null ? [] : [logger.fd]),
     ...(typeof orders === 'number' ? [orders] : []),
     ...Object.values(listeners),
+    ...passed.map(({ fd }) => fd),
   ];
 }
 
@@ -163,10 +184,27 @@ export function encodeHandoff(given: {
     orders: given.orders ?? null,
     logger: given.logger ?? null,
     listeners: Object.fromEntries(given.listeners.map(({ name, fd }) => [name, fd])),
+    passed: (passedOn.all ?? []).filter(isStillOpen),
     calls: [...given.calls],
   };
   return { text: JSON.stringify(description), descriptors: descriptorsOf(description) };
 }
+
+/** Whether the program has not closed it, and used the number for something else. */
+export function isStillOpen({ fd, inode }: PassedDescriptor): boolean {
+  try {
+    return fstatSync(fd).ino === inode;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
+    return false;
+  }
+}
+
+/**
+ * What a service manager has passed to this process, or to the one that started this image: every image
+ * of the service has it. undefined: it was not looked for yet.
+ */
+export const passedOn = shared('passed-descriptors', () => ({ all: received.passed }));
 
 /** The calls that this image has to replay, and what was handed over to the last of them. */
 export function receivedCalls(): { calls: readonly Call[]; handoff: Handoff | undefined } {

@@ -82,6 +82,15 @@ export function wasInherited({ fd, object }: OpenDescriptor): boolean {
   return atStart.certain.get(fd) === object;
 }
 
+/** The numbers of all that this process was started with and that is still open. */
+export function inheritedDescriptors(): ReadonlySet<number> {
+  return new Set(
+    openDescriptors()
+      .filter(wasInherited)
+      .map(({ fd }) => fd),
+  );
+}
+
 /**
  * Whether that cannot be told, since this was loaded late: an addon may have opened it. Then it is
  * treated as the program's own.

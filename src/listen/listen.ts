@@ -12,8 +12,10 @@ import {
   AF_INET6,
   bind,
   getsockname,
+  getsockopt,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
+  SO_ACCEPTCONN,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_STREAM,
@@ -24,6 +26,7 @@ import {
   listen as startListening,
 } from '../posix/socket.js';
 import { trace } from '../posix/trace.js';
+import { freeDescriptors, passedDescriptors, takePassed } from '../systemd/environment.js';
 import { UnixSocket } from './unix.js';
 
 /** Options of {@link listen}: a TCP port, or the path of a unix socket. */
@@ -114,7 +117,8 @@ export function listenerNamed(name: string): Listener | undefined {
  * Binds a stream socket and listens on it, at once: errors are thrown, not emitted, and the address
  * is known when it returns. Called before supervise(), the supervisor keeps it open and all workers
  * accept from it, so that connections wait while a worker is replaced. Called before a change of
- * user, it may have a port below 1024. In the new image of an exec engine it returns the socket of
+ * user, it may have a port below 1024. If a service manager has passed a socket of this name (socket activation),
+ * or one that is bound to this address, it is that one, and its path is the manager's. In the new image of an exec engine it returns the socket of
  * this name that the image was given, whatever the options say; in one that a reload has started, if they
  * name the same address.
  * @param name what it is called in messages; each once
@@ -131,16 +135,45 @@ export function listen(name: string, options: ListenOptions): Listener {
   }
   refuseUnknown(options, 'path' in (options ?? {}) ? UNIX_NAMES : TCP_NAMES, 'options');
   const backlog = integer(options.backlog ?? 511, 'options.backlog', 1);
-  const inherited = takeListener(name, (fd) => !isSuccessor() || isBoundTo(fd, options));
+  const inherited =
+    takeListener(name, (fd) => !isSuccessor() || isPassed(fd) || isBoundTo(fd, options)) ??
+    takeActivated(name, options);
   const bound =
-    'path' in options
+    'path' in options && !isPassed(inherited)
       ? bindPath(options, backlog, inherited)
-      : (inherited ?? bindPort(options, backlog));
+      : (inherited ?? bindPort(options as TcpOptions, backlog));
   const listener = new Socket(name, bound);
   listeners.set(name, listener);
   const how = inherited === undefined ? 'bound' : 'inherited';
   trace?.('listen', `"${name}" is fd ${listener.fd}, ${how}: ${JSON.stringify(listener.address)}`);
   return listener;
+}
+
+/**
+ * The socket of this name, or else of this address, that a service manager has passed (socket activation,
+ * or its store). By name it may have another address: that is for the administrator to say.
+ */
+function takeActivated(name: string, options: ListenOptions): number | undefined {
+  const free = freeDescriptors().filter(({ fd }) => isListening(fd));
+  const isAddressed = ({ fd }: { fd: number }) =>
+    ('path' in options || options.port !== 0) && isBoundTo(fd, options);
+  const named = free.filter((it) => it.name === name);
+  const found = named.find(isAddressed) ?? named[0] ?? free.find(isAddressed);
+  if (found !== undefined) takePassed(found.fd);
+  return found?.fd;
+}
+
+function isPassed(fd: number | undefined): boolean {
+  return passedDescriptors().some((it) => it.fd === fd);
+}
+
+function isListening(fd: number): boolean {
+  try {
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN) === 1;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTSOCK') throw error;
+    return false;
+  }
 }
 
 /**

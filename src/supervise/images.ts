@@ -57,6 +57,12 @@ export interface KeeperHost {
   kill(pid: number): void;
   /** Another image serves. Whoever waits for that is told the first time. */
   announce(): void;
+  /** A reload or a rollback begins. */
+  changing(): void;
+  /** It is over: the last worker of the image before is gone; or it has failed, and why. */
+  changed(error: string | undefined): void;
+  /** The service is told to end. */
+  ending(): void;
   /** The service is over. */
   exit(code: number, reason: string | undefined): never;
 }
@@ -159,8 +165,10 @@ export class Images {
   /** Starts the next image. @param settle hears how it went; without it, one that comes too early waits */
   reload(reason: string, settle?: Settle): void {
     const busy = this.#busy();
-    if (busy === undefined) this.#begin('reload', this.#startNext(reason, settle), settle);
-    else if (settle !== undefined) settle(busy);
+    if (busy === undefined) {
+      this.#host.changing();
+      this.#begin('reload', this.#startNext(reason, settle), settle);
+    } else if (settle !== undefined) settle(busy);
     else if (!this.#stopping) this.#again = true;
   }
 
@@ -171,6 +179,7 @@ export class Images {
     if (busy !== undefined) settle(busy);
     else if (previous === undefined) settle('there is no image before this one to go back to');
     else {
+      this.#host.changing();
       this.#resume(previous);
       this.#begin('rollback', previous, settle);
     }
@@ -207,6 +216,7 @@ export class Images {
   stop(signal: NodeJS.Signals): void {
     const first = !this.#stopping;
     this.#stopping = true;
+    this.#host.ending();
     this.#again = false;
     this.#recoverAt = Number.POSITIVE_INFINITY;
     if (this.#change !== undefined) this.#fail(this.#change, 'the supervisor is stopping');
@@ -235,6 +245,7 @@ export class Images {
       const number = this.#count + 1;
       this.#host.tell({ event: 'image-failed', image: number, imagePid: 0, error: message });
       settle?.(message);
+      this.#host.changed(message);
       return undefined;
     }
   }
@@ -340,8 +351,11 @@ export class Images {
   }
 
   #left(): void {
-    this.#leaving?.settle(undefined);
-    this.#leaving = undefined;
+    if (this.#leaving !== undefined) {
+      this.#leaving.settle(undefined);
+      this.#leaving = undefined;
+      this.#host.changed(undefined);
+    }
     if (!this.#again) return;
     this.#again = false;
     this.reload('asked for while another one was under way');
@@ -358,6 +372,7 @@ export class Images {
     else this.#end(to);
     settle(error);
     if (this.#stopping) return;
+    if (kind !== 'recovery') this.#host.changed(error);
     if (kind === 'rollback' && this.#current === undefined) this.#host.exit(1, error);
     if (kind === 'recovery') this.#recover(error, to.isCopy);
     else if (this.#again) this.#left();
@@ -486,6 +501,7 @@ export class Images {
     this.#change = undefined;
     this.#host.tell({ event: 'image-failed', image: gone.to.number, imagePid: pid, error });
     gone.settle(error);
+    if (gone.kind !== 'recovery') this.#host.changed(error);
     if (gone.kind === 'recovery') this.#recover(error, gone.to.isCopy);
     else if (this.#again) this.#left();
   }

@@ -54,7 +54,7 @@ export class KeeperSuperior implements Superior, RequestSource {
     this.#channel.send(word);
   }
 
-  ping(): void {}
+  ping(): undefined {}
 
   ready(): undefined {
     this.say({ word: 'ready', unused: this.#unused });

@@ -2,6 +2,7 @@
 // nobody.
 
 import type { Daemon } from '../detach/daemon.js';
+import { ServiceManager } from '../detach/manager.js';
 import { thisProcess } from '../detach/this-process.js';
 import type { Event } from './policy/state.js';
 import type { Worker } from './worker.js';
@@ -16,9 +17,18 @@ export interface Superior {
   readonly isTrial?: boolean;
   /** How often to say that the supervisor does not hang, in ms; 0: never. */
   readonly pingEvery: number;
-  ping(): void;
-  /** All workers are ready. @returns why a service manager cannot be told that */
+  /** This and the following return why a service manager cannot be told that. */
+  ping(): Error | undefined;
+  /** The first workers are about to be started, and may take so long to be ready, in ms; 0: for ever. */
+  starting?(timeout: number): void;
+  /** All workers are ready. */
   ready(): Error | undefined;
+  /** Another image is to serve, which may take so long, in ms. */
+  reloading?(timeout: number): Error | undefined;
+  /** That is over. @param error why the one from before still serves */
+  reloaded?(error: string | undefined): Error | undefined;
+  /** The workers are told to end, and may take so long, in ms; 0: for ever. */
+  stopping?(timeout: number): Error | undefined;
   /** It is over. `reason` is for people. */
   ended(code: number, reason: string | undefined): void;
   /** The last worker of a parked image is gone. */
@@ -37,45 +47,72 @@ export interface Superior {
   handOver(worker: Worker): void;
 }
 
-class DaemonSuperior implements Superior {
+/** The process of the service: what became of it is for whoever has started it, and for its service manager. */
+class ServiceSuperior implements Superior {
   readonly isWorker = false;
-  readonly pingEvery = 0;
-  readonly #daemon: Daemon;
+  readonly pingEvery: number;
+  readonly #daemon: Daemon | undefined;
+  readonly #manager: ServiceManager | undefined;
 
-  constructor(daemon: Daemon) {
+  constructor(daemon: Daemon | undefined) {
     this.#daemon = daemon;
+    this.#manager = daemon === undefined ? ServiceManager.ours() : daemon.manager;
+    this.pingEvery = this.#manager?.pingEvery ?? 0;
   }
 
   get awaited(): boolean {
-    return this.#daemon.readiness?.pending ?? false;
+    return this.#daemon?.awaited ?? false;
   }
 
-  ping(): void {}
+  ping(): Error | undefined {
+    return this.#manager?.ping();
+  }
+
+  starting(timeout: number): void {
+    this.#manager?.starting(timeout);
+  }
 
   ready(): Error | undefined {
-    return this.#daemon.announce();
+    return this.#daemon === undefined ? this.#manager?.ready() : this.#daemon.announce();
+  }
+
+  reloading(timeout: number): Error | undefined {
+    return this.#manager?.reloading(timeout);
+  }
+
+  reloaded(error: string | undefined): Error | undefined {
+    const status = error === undefined ? 'Ready, reloaded' : `Not reloaded: ${error}`;
+    return this.#manager?.reloaded(`${status} (pid ${process.pid})`);
+  }
+
+  stopping(timeout: number): Error | undefined {
+    return this.#manager?.stopping(timeout);
   }
 
   ended(code: number, reason: string | undefined): void {
-    this.#daemon.pidfile?.remove();
-    const { readiness } = this.#daemon;
+    this.#daemon?.pidfile?.remove();
+    // What cannot be told now was told to be so before.
+    if (reason !== undefined) this.#manager?.failed({ reason, code });
+    const readiness = this.#daemon?.readiness;
     if (readiness?.pending !== true) return;
     if (code === 0 && reason === undefined) readiness.ready();
     else readiness.failed(reason ?? `doublefork: the supervisor ended with code ${code}`, code);
   }
 
   reopenLogs(): void {
-    this.#daemon.reopenLogs();
+    this.#daemon?.reopenLogs();
   }
 
   release(): void {
-    this.#daemon.readiness?.delegate({ ready() {}, explain() {} });
-    this.#daemon.pidfile?.close();
+    this.#daemon?.releaseManager();
+    this.#manager?.release();
+    this.#daemon?.readiness?.delegate({ ready() {}, explain() {} });
+    this.#daemon?.pidfile?.close();
   }
 
   handOver(worker: Worker): void {
     this.release();
-    this.#daemon.readiness?.delegate(worker);
+    this.#daemon?.readiness?.delegate(worker);
   }
 }
 
@@ -90,7 +127,7 @@ class WorkerSuperior implements Superior {
     this.pingEvery = worker.pingEvery;
   }
 
-  ping(): void {
+  ping(): undefined {
     this.#worker.ping();
   }
 
@@ -117,18 +154,5 @@ class WorkerSuperior implements Superior {
 /** @param worker whose process this is, if it is one */
 export function findSuperior(worker: Worker | undefined): Superior {
   if (worker !== undefined) return new WorkerSuperior(worker);
-  const daemon = thisProcess.daemon;
-  return daemon === undefined ? nobody : new DaemonSuperior(daemon);
+  return new ServiceSuperior(thisProcess.daemon);
 }
-
-const nobody: Superior = {
-  awaited: false,
-  isWorker: false,
-  pingEvery: 0,
-  ping() {},
-  ready: () => undefined,
-  ended() {},
-  reopenLogs() {},
-  release() {},
-  handOver() {},
-};

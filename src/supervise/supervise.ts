@@ -23,6 +23,7 @@ import {
 import { refuseRecordLocks } from '../posix/lock.js';
 import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
+import { passedDescriptors } from '../systemd/environment.js';
 import { companions } from './companions.js';
 import { privateSocket } from './control.js';
 import type { CopiedImage } from './image-process.js';
@@ -58,6 +59,8 @@ function start(options: SuperviseOptions): Worker {
   const settings = withCompanions(check(options, reportsTo));
   if (settings.keeper) needFork();
   const spawner = chooseSpawner(settings);
+  // What was passed to the service is for all of its images; another program is to find it itself.
+  if (settings.exec === undefined) passedDescriptors();
   const output = captureOutput(settings);
   let forked: ReturnType<Supervisor['run']>;
   try {

@@ -34,6 +34,8 @@ import { Workers } from './workers.js';
 const LATE = 1000;
 /** How long the end waits for what was killed. In ms. */
 const CLEARING = 5000;
+/** So much longer than the workers may take the service manager is told to wait. In ms. */
+const LEEWAY = CLEARING + 1000;
 /** After so many the supervisor collects its garbage. */
 const FORKS_BETWEEN_COLLECTIONS = 200;
 /** Exit code after an error of this program's own: EX_SOFTWARE of sysexits(3). */
@@ -57,6 +59,7 @@ export class Supervisor {
   readonly #workers: Workers;
   readonly #spares: Spares;
   readonly #queue: Event[] = [];
+  readonly #limits: SupervisorSettings['limits'];
   readonly #collectGarbage = garbageCollector();
   #state: State;
   #forks = 0;
@@ -118,6 +121,8 @@ export class Supervisor {
       this.#source && new ControlRequests(this.#source, { status, journal, images: handle });
     this.#nextPing = reportsTo.pingEvery > 0 ? since : Number.POSITIVE_INFINITY;
     this.#queue.push({ type: 'start', now: since, workers: settings.workers });
+    this.#limits = settings.limits;
+    reportsTo.starting?.(settings.limits.readyTimeout);
   }
 
   #keepImages(source: ImageSource): Images {
@@ -137,6 +142,14 @@ export class Supervisor {
       announce: () => {
         if (!this.#announced) this.#announce();
       },
+      changing: () => {
+        const { readyTimeout, stopTimeout } = this.#limits;
+        const isLimited = readyTimeout > 0 && stopTimeout > 0;
+        const timeout = isLimited ? readyTimeout + stopTimeout + LEEWAY : 0;
+        this.#managerTold(this.#reportsTo.reloading?.(timeout));
+      },
+      ending: () => this.#ending(),
+      changed: (error) => this.#managerTold(this.#reportsTo.reloaded?.(error)),
       exit: (code, reason) => {
         if (reason !== undefined) this.#workers.reports.fail(reason);
         return this.#exit(code);
@@ -236,7 +249,7 @@ export class Supervisor {
     this.#queue.push(...this.#memory.sample(this.#pids(), now));
     this.#images?.timePassed(now);
     if (now < this.#nextPing) return;
-    this.#reportsTo.ping();
+    this.#managerTold(this.#reportsTo.ping());
     this.#nextPing = now + this.#reportsTo.pingEvery;
   }
 
@@ -381,7 +394,16 @@ export class Supervisor {
 
   #announce(): void {
     this.#announced = true;
-    const problem = this.#reportsTo.ready();
+    this.#managerTold(this.#reportsTo.ready());
+  }
+
+  #ending(): void {
+    const { stopTimeout } = this.#limits;
+    this.#managerTold(this.#reportsTo.stopping?.(stopTimeout > 0 ? stopTimeout + LEEWAY : 0));
+  }
+
+  /** @param problem why it could not be, which is told once */
+  #managerTold(problem: Error | undefined): void {
     if (problem !== undefined) this.#tell({ event: 'no-manager', error: problem.message });
   }
 
@@ -428,7 +450,10 @@ export class Supervisor {
 
   #tell(decision: Decision): void {
     const { reports } = this.#workers;
-    if (decision.event === 'stop') this.#stopped = true;
+    if (decision.event === 'stop') {
+      this.#stopped = true;
+      this.#ending();
+    }
     const told = decision.event === 'exit' ? reports.exit(decision) : decision;
     const line = this.#resources.journal.tell(told);
     this.#requests?.tell(decision, line, reports.lastError);

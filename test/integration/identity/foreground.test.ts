@@ -101,6 +101,7 @@ describe('the service manager', () => {
       { env: { NOTIFY_SOCKET: NOTIFY_SOCKET! } },
     );
     await program.report();
+    expect(await manager.next()).toBe('EXTEND_TIMEOUT_USEC=60000000');
     expect(await manager.next()).toBe('READY=1\nSTATUS=serving 2 ports');
     process.kill(program.pid, 'SIGTERM');
     expect(await manager.next()).toBe('STOPPING=1');
