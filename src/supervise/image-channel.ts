@@ -30,6 +30,23 @@ export type Word =
   /** Somebody in it asks for the next version. */
   | { word: 'reload' };
 
+/** Each of them, for the documentation and for tests that walk them all. */
+export const ORDERS: Readonly<Record<Order['order'], string>> = {
+  park: 'its workers are to end, it stays',
+  resume: 'it is to serve again',
+  request: 'asked on the control socket',
+};
+
+export const WORDS: Readonly<Record<Word['word'], string>> = {
+  arrived: 'the program has come to supervise()',
+  ready: 'all workers serve; listeners that it was given and has not asked for',
+  parked: 'its last worker is gone',
+  failed: 'why it is about to end',
+  answer: 'to a request',
+  log: 'of its log',
+  reload: 'somebody in it asks for the next version',
+};
+
 /** What waits for a reader that does not read, in bytes; beyond that lines of the log are left out. */
 const MOST_WAITING = 1 << 20;
 

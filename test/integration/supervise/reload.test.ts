@@ -1,141 +1,12 @@
 // Reload means the new version: images of the program come and go, the pid stays.
 
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { Agent, get as httpGet } from 'node:http';
+import { readdirSync, rmSync } from 'node:fs';
+import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ControlClient } from '../../../src/supervise/control-client.js';
-import { temporaryFolder } from '../../support/folder.js';
-import { node } from '../../support/node.js';
-import { killQuietly, stat, until } from '../../support/processes.js';
-import { launch } from '../../support/program.js';
+import { killQuietly, until } from '../../support/processes.js';
+import { childrenOf, isGone, Service, type Version } from './service.js';
 import { decisions } from './tools.js';
-
-const ENGINE = process.env.DOUBLEFORK_ENGINE ?? 'auto';
-const PACKAGE = JSON.stringify(join(import.meta.dirname, '../../../dist/index.js'));
-
-interface Version {
-  /** What it answers with. */
-  name: string;
-  /** Before listen(), before supervise(), and in its workers. */
-  first?: string;
-  before?: string;
-  after?: string;
-  options?: string;
-  listen?: string;
-}
-
-/** A web server with workers, whose answers name its version and its process. */
-const source = ({ name, first, before, after, options, listen }: Version) => `
-  import { createServer } from 'node:http';
-  import { drain, listen, supervise } from ${PACKAGE};
-  import { writeFileSync } from 'node:fs';
-  ${first ?? ''}
-  const http = listen('http', ${listen ?? "{ port: 0, host: '127.0.0.1' }"});
-  ${before ?? ''}
-  const worker = supervise({
-    workers: 2, engine: '${ENGINE}', control: process.env.CONTROL, ready: 'manual', ${options ?? ''}
-  });
-  ${after ?? ''}
-  const server = createServer((request, response) => {
-    const { port } = http.address;
-    response.end(JSON.stringify({ version: '${name}', pid: process.pid, cwd: process.cwd(), port }));
-  });
-  server.listen({ fd: http.fd }, () => {
-    if (worker.id === 1) writeFileSync(process.env.PORT_FILE, String(http.address.port));
-    worker.ready();
-  });
-  worker.signal.addEventListener('abort', () => drain(server, { idleTimeout: 1000 }));
-`;
-
-interface Answer {
-  version: string;
-  pid: number;
-  cwd: string;
-  port: number;
-}
-
-/** A directory of releases, with a link to the one that is current, and the program that runs there. */
-class Service {
-  readonly folder = temporaryFolder();
-  readonly control = join(this.folder, 'control');
-  readonly running: ReturnType<typeof launch>;
-  #count = 0;
-  port = 0;
-
-  private constructor(version: Version) {
-    this.deploy(version);
-    const cwd = join(this.folder, 'current');
-    this.running = launch(node, ['server.mjs'], {
-      cwd,
-      env: { PWD: cwd, CONTROL: this.control, PORT_FILE: join(this.folder, 'port') },
-    });
-  }
-
-  static async start(version: Version): Promise<Service> {
-    const service = new Service(version);
-    const status = () => service.ask((client) => client.status()).catch(() => undefined);
-    const serves = async () => (await status())?.workers.every(({ state }) => state === 'ready');
-    await until(async () => (await serves()) === true, 'the service');
-    service.port = service.announcedPort();
-    return service;
-  }
-
-  announcedPort(): number {
-    return Number(readFileSync(join(this.folder, 'port')));
-  }
-
-  get pid(): number {
-    return this.running.pid;
-  }
-
-  /** Switches the link, as a deploy does: never without one. */
-  deploy(version: Version | undefined, text = version === undefined ? undefined : source(version)) {
-    const release = join(this.folder, 'releases', String(++this.#count));
-    mkdirSync(release, { recursive: true });
-    if (text !== undefined) writeFileSync(join(release, 'server.mjs'), text);
-    symlinkSync(release, join(this.folder, 'next'));
-    renameSync(join(this.folder, 'next'), join(this.folder, 'current'));
-    return release;
-  }
-
-  async ask<T>(question: (client: ControlClient) => Promise<T>): Promise<T> {
-    await using client = await ControlClient.connect(this.control);
-    return await question(client);
-  }
-
-  reload = () => this.ask((client) => client.reload());
-  rollback = () => this.ask((client) => client.rollback());
-  status = () => this.ask((client) => client.status());
-
-  get(port = this.port, agent?: Agent): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const request = httpGet({ port, host: '127.0.0.1', agent }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (data) => {
-          text += data;
-        });
-        response.on('error', reject).on('end', () => resolve(JSON.parse(text)));
-      });
-      request.on('error', reject);
-    });
-  }
-
-  async stop() {
-    process.kill(this.pid, 'SIGTERM');
-    return await this.running.ended;
-  }
-}
-
-const isGone = (pid: number) => (stat(pid)?.state ?? 'Z') === 'Z';
 
 describe('reload', () => {
   test('a switched link means new code, new directory and new workers, below the same pid', async () => {
@@ -430,10 +301,3 @@ describe('the end', () => {
     await until(() => pids.every(isGone), 'the end of all');
   });
 });
-
-async function childrenOf(pid: number): Promise<number[]> {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
-}
