@@ -88,13 +88,7 @@ export class ImageChannel<In, Out extends object> implements Disposable {
     while (!this.ended && !this.#closed && this.#fill()) {
       const lines = this.#text.split('\n');
       this.#text = lines.pop()!;
-      for (const line of lines) {
-        try {
-          found.push(JSON.parse(line) as In);
-        } catch {
-          // Not of this protocol.
-        }
-      }
+      for (const line of lines) found.push(...parse<In>(line));
     }
     return found;
   }
@@ -140,5 +134,15 @@ export class ImageChannel<In, Out extends object> implements Disposable {
     this.#closed = true;
     closeSync(this.#input);
     closeSync(this.#output);
+  }
+}
+
+/** @returns none if it is not of this protocol */
+function parse<T>(line: string): T[] {
+  try {
+    const message: unknown = JSON.parse(line);
+    return typeof message === 'object' && message !== null ? [message as T] : [];
+  } catch {
+    return [];
   }
 }

@@ -44,7 +44,7 @@ async function startTwo(): Promise<Service> {
   const preload = join(import.meta.dirname, 'kill-at.cjs');
   const service = await Service.start(
     { name: '1', after: ASKS },
-    { NODE_OPTIONS: `--require ${preload}` },
+    { env: { NODE_OPTIONS: `--require ${preload}` } },
   );
   service.deploy({ name: '2', after: ASKS });
   await service.reload();

@@ -1,6 +1,7 @@
 // A service that is reloaded: a directory of releases, with a link to the one that is current.
 
 import {
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -60,6 +61,13 @@ export interface Answer {
   port: number;
 }
 
+export interface StartOptions {
+  /** Added to that of this process. */
+  env?: Readonly<Record<string, string>>;
+  /** Runs the program. Default: node. */
+  command?: readonly string[];
+}
+
 export class Service {
   readonly folder = temporaryFolder();
   readonly control = join(this.folder, 'control');
@@ -67,21 +75,20 @@ export class Service {
   #count = 0;
   port = 0;
 
-  private constructor(version: Version, env: Readonly<Record<string, string>>) {
+  private constructor(version: Version, { env, command = [node] }: StartOptions) {
+    // Whoever it runs as makes its control socket there.
+    chmodSync(this.folder, 0o777);
     this.deploy(version);
     const cwd = join(this.folder, 'current');
-    this.running = launch(node, ['server.mjs'], {
+    const [program, ...args] = command;
+    this.running = launch(program!, [...args, 'server.mjs'], {
       cwd,
       env: { PWD: cwd, CONTROL: this.control, PORT_FILE: join(this.folder, 'port'), ...env },
     });
   }
 
-  /** @param env added to that of this process */
-  static async start(
-    version: Version,
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<Service> {
-    const service = new Service(version, env);
+  static async start(version: Version, options: StartOptions = {}): Promise<Service> {
+    const service = new Service(version, options);
     const status = () => service.ask((client) => client.status()).catch(() => undefined);
     const serves = async () => (await status())?.workers.every(({ state }) => state === 'ready');
     await until(async () => (await serves()) === true, 'the service');
