@@ -5,7 +5,7 @@ import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { killQuietly, until } from '../../support/processes.js';
-import { childrenOf, isGone, Service, type Version } from './service.js';
+import { isGone, Service, type Version } from './service.js';
 import { decisions } from './tools.js';
 
 describe('reload', () => {
@@ -67,7 +67,7 @@ describe('reload', () => {
     // From the second on there is one that serves and one that is parked, beside this process.
     const few = Math.min(...counts.slice(1, 4));
     await until(() => descriptors() <= few, 'as many descriptors as before');
-    await until(async () => (await childrenOf(service.pid)).length === 2, 'two images');
+    await until(() => service.images().length === 2, 'two images');
     expect((await service.stop()).code).toBe(0);
   });
 
@@ -275,7 +275,7 @@ describe('the end', () => {
     const service = await Service.start({ name: 'old' });
     service.deploy({ name: 'new', before: 'for (;;);' });
     const reload = service.reload().catch(({ message }) => message);
-    await until(async () => (await childrenOf(service.pid)).length === 3, 'the next image');
+    await until(() => service.images().length === 1, 'the next image');
     expect((await service.stop()).code).toBe(0);
     expect(await reload).toMatch(/stopping|ended/);
   });

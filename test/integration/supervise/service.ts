@@ -136,19 +136,22 @@ export class Service {
     });
   }
 
+  /** The processes of images that reloads have started: children of it that have a program of their own. */
+  images(): number[] {
+    return childrenOf(this.pid).filter((pid) => environment(pid).includes('"supervise image"'));
+  }
+
+  /** The other children: workers of its own, and spares. */
+  ownWorkers(): number[] {
+    const images = new Set(this.images());
+    return childrenOf(this.pid).filter((pid) => !images.has(pid));
+  }
+
   /** All processes of it that have not ended. */
   family(): number[] {
     const mine = `CONTROL=${this.control}`;
-    return readdirSync('/proc')
-      .map(Number)
-      .filter((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mine);
-        } catch {
-          // Not a process, or one that has ended.
-          return false;
-        }
-      });
+    const all = readdirSync('/proc').map(Number).filter(Number.isInteger);
+    return all.filter((pid) => environment(pid).split('\0').includes(mine));
   }
 
   async stop() {
@@ -159,10 +162,17 @@ export class Service {
 
 export const isGone = (pid: number) => (stat(pid)?.state ?? 'Z') === 'Z';
 
+/** As it was given; empty: it has ended. */
+function environment(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
 /** Also those that have not been reaped. */
-export async function childrenOf(pid: number): Promise<number[]> {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.split(' ').filter(Boolean).map(Number);
 }
