@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/loop.h"
 #include "detach/exports.h"
 
 namespace doublefork {
@@ -28,9 +29,18 @@ void Visit(uv_handle_t* handle, void* context) {
 
 // loopHandles() -> { children, descriptors, terminal }: the pids of running child processes, the
 // descriptors that the loop's handles work on, and whether one of those handles is a terminal.
+// Throws EFAULT if they cannot be looked at.
 Napi::Value LoopHandles(const Napi::CallbackInfo& info) {
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(info.Env(), &loop);
+  if (!IsLoopSound(loop)) {
+    Napi::Error error = Napi::Error::New(info.Env(), kBrokenLoop);
+    error.Set("errno", static_cast<double>(-EFAULT));
+    error.Set("code", "EFAULT");
+    error.Set("syscall", "uv_walk");
+    error.ThrowAsJavaScriptException();
+    return {};
+  }
   Found found = {Napi::Array::New(info.Env()), Napi::Array::New(info.Env())};
   uv_walk(loop, Visit, &found);
   Napi::Object result = Napi::Object::New(info.Env());

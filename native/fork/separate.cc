@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "base/loop.h"
 #include "base/pipe.h"
 #include "base/quiet.h"
 #include "fork/arch.h"
@@ -182,6 +183,7 @@ bool KernelObjects::NotePendingAsyncs(Reason& reason) {
     Scratch<uv_async_t*>* pending;
     bool complete;
   } note = {&pending_, true};
+  if (!IsLoopSound(main_loop_)) return reason.Set(EFAULT, kBrokenLoop);
   const auto visit = [](uv_handle_t* handle, void* context) {
     auto* const async = reinterpret_cast<uv_async_t*>(handle);
     auto* const into = static_cast<Note*>(context);

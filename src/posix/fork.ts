@@ -44,12 +44,18 @@ const HELD: readonly string[] = ['none', 'for-copy', 'for-spare'];
  * processes stay the parent's. The hooks of {@link onFork} run before it returns.
  * @returns 0 in the child, the child's process id in the parent
  * @throws ENOTSUP where it cannot work, with the reason; EBUSY if a thread does not come to rest in
- * time, naming it, or if there are record locks (option `recordLocks`); EAGAIN, ENOMEM if the kernel refuses; ERR_NOT_MAIN_THREAD from a Worker. After an
+ * time, naming it, if there are record locks (option `recordLocks`), or if a Worker has child processes; EFAULT if
+ * an addon has given back the memory of a handle of the event loop; EAGAIN, ENOMEM if the kernel refuses; ERR_NOT_MAIN_THREAD from a Worker. After an
  * error nothing has changed.
  * @see fork(2)
  */
 export function fork(options: ForkOptions = {}): number {
   refuseUnknown(options, ['parent', 'timeoutMs', 'recordLocks'], 'options');
+  // Its copy would read from the same pipes, and wait for the end of what is not its own.
+  refuseChildren(
+    'fork',
+    childProcesses().filter(({ worker }) => worker),
+  );
   const pid = forkProcess(options);
   if (pid === 0) prepareChild();
   else if (options.parent !== 'frozen') runParentHooks({ pid });

@@ -1,6 +1,7 @@
 // One loaded process that is forked again and again; each child, loaded like it, becomes a daemon.
 // Usage: double-forks.mjs COUNT. Each daemon reports its number on fd 3, as a line of JSON; the process
-// itself now and then its memory, in bytes, and how many descriptors it has open.
+// itself now and then its memory, in bytes, and how many descriptors it has open. A refusal is reported,
+// and the call made again: on a busy machine a thread may get no turn for as long as it has to come to rest.
 
 import { pbkdf2 } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -57,12 +58,25 @@ async function advance(steps) {
   while (echoes < echo || pool < done) await sleep(1);
 }
 
+/** @template T @param {() => T} call @returns {Promise<T>} */
+async function attempt(call) {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if (error.code !== 'EBUSY') throw error;
+      report({ refused: error.message });
+      await sleep(10);
+    }
+  }
+}
+
 await advance(10);
 for (let i = 0; i < count; i++) {
-  const pid = fork();
+  const pid = await attempt(fork);
   if (pid === 0) {
     await sleep(i % 7);
-    daemonize({ keepFds: [3], cwd: 'keep', ready: 'manual' }).ready();
+    (await attempt(() => daemonize({ keepFds: [3], cwd: 'keep', ready: 'manual' }))).ready();
     await advance(3);
     await worker.terminate();
     report(i);

@@ -103,6 +103,7 @@ describe('C32: a child process', () => {
   testFork.each([
     ['daemonize', "daemonize({ engine: 'fork' })"],
     ['supervise', "doublefork.supervise({ engine: 'fork' })"],
+    ['fork', 'if (fork() === 0) posix._exit(0); report("no refusal");'],
   ])('that a Worker has started is named: %s()', async (name, call) => {
     const { reports } = await run(`${START} ${IN_WORKER} ${TRY.replace('CALL', call)}`);
     expect(reports).toEqual([

@@ -1,10 +1,11 @@
 // Kernel objects that are not libuv's, and look like it or are shared all the same.
 
-import { describe, expect } from 'vitest';
-import { testFork } from '../../support/engine.js';
+import { describe, expect, test } from 'vitest';
+import { hasFork, testFork } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
 import { inline, launch, run } from '../../support/program.js';
+import { withThreads } from '../../support/threads.js';
 
 describe('a pipe that was inherited', () => {
   testFork(
@@ -83,6 +84,30 @@ describe('files that a Worker watches', () => {
     );
     expect(reports).toEqual(['file']);
   });
+});
+
+describe('a handle of the event loop in memory that an addon has given back', () => {
+  test.skipIf(!hasFork).each(['overwritten', 'unmapped'])(
+    'is an error, and not the end of the process: %s',
+    async (how) => {
+      const { reports, signal } = await run(
+        withThreads(`
+          threads.loseHandle('${how}');
+          for (const call of [() => fork(), () => daemonize({ keepFds: [3] }), () => doublefork.supervise()]) {
+            try {
+              if (call() === 0) posix._exit(0);
+              report('no refusal');
+            } catch ({ code, message }) {
+              report([code, /an addon has freed it without closing it/.test(message)]);
+            }
+          }
+          posix._exit(0);
+        `),
+      );
+      expect(signal).toBe(null);
+      expect(reports).toEqual(Array(3).fill(['EFAULT', true]));
+    },
+  );
 });
 
 describe('a refused daemonize()', () => {

@@ -16,6 +16,7 @@ test(`${DAEMONS} double forks under JIT, GC, threadpool and Worker load`, async 
   );
   expect(stderr).toBe('');
   expect(code).toBe(0);
+  expect(reports.filter(({ refused }) => refused !== undefined)).toEqual([]);
   const ended = reports.filter((it) => typeof it === 'number');
   expect(new Set(ended).size).toBe(DAEMONS);
   expect(ended).toHaveLength(DAEMONS);
