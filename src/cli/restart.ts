@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { spawnSync } from '../builtin/child_process.js';
-
+import { inOrder } from '../config/order.js';
 import type { App } from '../control/app.js';
 import { type Origin, prepare } from '../control/prepare.js';
 import { readRecord } from '../control/record.js';
@@ -34,7 +34,7 @@ async function restart(names: string[], options: Options): Promise<void> {
   const starts = await Promise.all(subjects.map((subject) => startOf(subject, options)));
   // Under the exec engine the program, this one, runs twice.
   if (!isReplaying()) for (const { app, origin } of starts) prepare(app, origin);
-  if (starts.length > 1) return restartEach(subjects, options);
+  if (starts.length > 1) return restartEach(inOrder(starts.map(({ app }) => app)), options);
   const [subject, start] = [subjects[0], starts[0]];
   if (subject === undefined || start === undefined) return print('no daemon was started here');
   const turn = isReplaying() ? undefined : takeTurn(subject.label);
@@ -47,7 +47,7 @@ async function restart(names: string[], options: Options): Promise<void> {
 }
 
 /** One after the other, each in a process of its own: it becomes the launcher. */
-function restartEach(subjects: readonly Subject[], options: Options): void {
+function restartEach(apps: readonly App[], options: Options): void {
   const { schedule, envUpdate, config, json } = options;
   const flags = [
     ...(schedule === undefined ? [] : ['--schedule', schedule]),
@@ -55,8 +55,8 @@ function restartEach(subjects: readonly Subject[], options: Options): void {
     ...(envUpdate ? ['--env-update'] : []),
     ...(json ? ['--json'] : []),
   ];
-  for (const { label } of subjects) {
-    const self = [...process.execArgv, process.argv[1]!, 'restart', ...flags, label];
+  for (const { name } of apps) {
+    const self = [...process.execArgv, process.argv[1]!, 'restart', ...flags, name];
     const { status } = spawnSync(process.execPath, self, { stdio: 'inherit' });
     if (status !== 0) process.exitCode = status ?? 1;
   }

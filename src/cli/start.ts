@@ -203,7 +203,7 @@ function fromCommandLine(given: Given, command: Command): App {
 function checkOptions(given: Given, command: Command): Partial<App> {
   try {
     // Where that was removed, only absolute paths mean something.
-    return checkGiven(given, workingDirectory() ?? '');
+    return checkGiven(given, workingDirectory());
   } catch (error) {
     throw asOption(error, command);
   }

@@ -81,13 +81,19 @@ function defaultStop(given: Partial<App>): string {
 }
 
 /**
- * What the command line says of an app of a config file; relative paths begin at the working directory.
+ * What the command line says of an app of a config file.
+ * @param base the working directory, where relative paths begin; undefined: it was removed
  * @throws ConfigError
  */
-export function checkGiven(raw: unknown, base: string): Partial<App> {
+export function checkGiven(raw: unknown, base: string | undefined): Partial<App> {
   const given = checkKeys(raw);
   for (const key of ['cwd', 'pidfile', 'log', 'envFile'] as const) {
-    if (given[key] !== undefined) given[key] = resolve(base, given[key]);
+    const path = given[key];
+    if (path === undefined) continue;
+    if (base === undefined && !isAbsolute(path)) {
+      throw new ConfigError('must be an absolute path: the working directory was removed', [key]);
+    }
+    given[key] = resolve(base ?? '/', path);
   }
   return given;
 }

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { existsSync, readFileSync } from '../builtin/fs.js';
 import { basename, dirname, join, relative, resolve } from '../builtin/path.js';
 import type { App } from '../control/app.js';
+import { workingDirectory } from '../control/working-directory.js';
 import { whileTrying } from '../posix/errors.js';
 import { APP, checkApp } from './app.js';
 import { startOrder } from './order.js';
@@ -114,7 +115,7 @@ export function checkApps(raw: unknown, base: string, path: readonly string[]): 
 function excerpt(path: string, text: string, offset: number, message: string): string {
   const line = text.slice(0, offset).split('\n').length;
   const content = text.split('\n')[line - 1] ?? '';
-  const file = relative(process.cwd(), path);
+  const file = relative(workingDirectory() ?? '/', path);
   const where = `${file.startsWith('..') ? path : file}:${line}: ${message}`;
   return content === '' ? where : `${where}\n  ${line} | ${content}`;
 }

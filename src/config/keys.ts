@@ -169,7 +169,7 @@ export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>>
     schema: { type: 'array', items: ARGUMENT },
     summary: 'its arguments',
   },
-  cwd: { check: word, schema: TEXT, summary: 'run it there; default: here', value: '<folder>' },
+  cwd: { check: word, schema: TEXT, summary: 'run it there; default: here', value: '<directory>' },
   pidfile: {
     check: word,
     schema: TEXT,

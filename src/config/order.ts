@@ -2,6 +2,20 @@
 
 import type { App } from '../control/app.js';
 
+/** Of some apps each behind those that it depends on, as far as they are among them. */
+export function inOrder(apps: readonly App[]): readonly App[] {
+  const names = new Set(apps.map(({ name }) => name));
+  const reduced = new Map<App, App>(
+    apps.map((app) => [
+      { ...app, dependsOn: (app.dependsOn ?? []).filter((name) => names.has(name)) },
+      app,
+    ]),
+  );
+  const order = startOrder([...reduced.keys()], [...reduced.keys()]);
+  // A circle was refused when its file was read; apps of several files may form one.
+  return Array.isArray(order) ? order.map((app) => reduced.get(app)!) : apps;
+}
+
 /** What an app cannot wait for, and whose key says so. */
 export interface Tangle {
   name: string;

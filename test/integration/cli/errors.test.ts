@@ -32,7 +32,7 @@ interface Row {
   as?: 'nobody';
   /** What it takes to provoke it. */
   needs?: boolean;
-  /** The second time it is another error, or none. */
+  /** The second time, with --json, it is another error, or none. */
   once?: boolean;
   /** Given in a directory that is removed. */
   lost?: boolean;
@@ -431,6 +431,29 @@ const ROWS: Row[] = [
     words: 'restart --pidfile pid',
     says: 'how $/pid was started is not known; stop it, and start it again',
   },
+  {
+    lost: true,
+    before: async (place) => {
+      await runs(place);
+      await place.run('stop', 'web');
+    },
+    words: 'start web --log here.log',
+    says: '--log must be an absolute path: the working directory was removed',
+    exit: 2,
+  },
+  {
+    lost: true,
+    before: config('program: x\ncolour: red'),
+    words: 'check $/doublefork.config.yaml',
+    says: /doublefork\.config\.yaml:2: colour is not known here; known are name, program, /,
+  },
+  {
+    // In JSON it is a finding, and no error.
+    once: true,
+    before: config('apps: { web: { program: sleep, pidfile: /gone/pid } }'),
+    words: 'check',
+    says: 'web: cannot open /gone/pid: there is no such file or directory',
+  },
   // Words that are wrong.
   {
     words: 'start --name a/b -- x',
@@ -641,7 +664,7 @@ describe('an error is a sentence that says what failed, on what, why', () => {
     undo = row.before === runs ? [async () => void (await place.run('stop', 'web'))] : [];
     try {
       await row.before?.(place);
-      const [name, ...written] = row.words.split(' ');
+      const [name, ...written] = row.words.replaceAll('$', place.folder).split(' ');
       const words = [...written, ...(row.program ?? [])];
       const plain = await give(place, row, [name!, ...words]);
       const [first, ...rest] = plain.stderr

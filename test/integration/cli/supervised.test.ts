@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { testFork } from '../../support/engine.js';
-import { root } from '../../support/node.js';
+import { node, root } from '../../support/node.js';
 import { stat, until } from '../../support/processes.js';
 import { Place } from './command.js';
 
@@ -155,7 +155,118 @@ describe('apps that depend on each other', () => {
   });
 });
 
+describe('options of the supervisor', () => {
+  const workers = async (place: Place) => (await place.status('it'))?.supervisor?.workers ?? [];
+  const state = async (place: Place) => (await workers(place))[0]?.state;
+  /** It ends as `how` says whenever somebody makes a file `go`. */
+  const program = (how: string) => [
+    ...['--', 'sh', '-c'],
+    `echo x >> lives; while [ ! -e go ]; do sleep 0.02; done; rm go; ${how}`,
+  ];
+  const go = (place: Place) => writeFileSync(join(place.folder, 'go'), '');
+  const start = (place: Place, words: string, how: string) =>
+    place.run('start', '--name', 'it', ...words.split(' '), ...program(how));
+
+  test('--restart on-failure: not one that ends with code 0', async () => {
+    const place = new Place();
+    const words = '--restart on-failure --min-uptime 0 --backoff 0.01:1';
+    expect((await start(place, words, '[ -e once ] && exit 0; touch once; exit 3')).code).toBe(0);
+    go(place);
+    await until(async () => (await workers(place))[0].restarts === 1, 'the restart');
+    go(place);
+    await until(async () => (await place.run('status', 'it')).code === 3, 'the end');
+    expect(readFileSync(join(place.folder, 'lives'), 'utf8')).toBe('x\nx\n');
+  });
+
+  test('--max-restarts: no more often in all', async () => {
+    const place = new Place();
+    const words = '--workers 2 --max-restarts 1 --min-uptime 0 --backoff 0.01:1';
+    expect((await start(place, words, 'exit 0')).code).toBe(0);
+    go(place);
+    await until(async () => (await place.status('it')).supervisor.restarts === 1, 'the restart');
+    go(place);
+    await until(
+      async () => (await workers(place)).some((each: { state: string }) => each.state === 'down'),
+      'one that stays down',
+    );
+    expect((await place.run('stop', 'it')).code).toBe(0);
+  });
+
+  test('--min-uptime and --max-failures: a life that is too short is a failure, and then it gives up', async () => {
+    const place = new Place();
+    const words = '--min-uptime 1h --max-failures 1 --backoff 0.01:1';
+    expect((await start(place, words, 'exit 0')).code).toBe(0);
+    go(place);
+    await until(async () => (await workers(place))[0]?.restarts === 1, 'the restart');
+    go(place);
+    await until(async () => (await place.run('status', 'it')).code !== 0, 'the end');
+    expect((await place.run('logs', 'it')).stdout).toContain('"event":"give-up"');
+  });
+
+  test('--stop-timeout: then it is killed', async () => {
+    const place = new Place();
+    const words = ['start', '--name', 'it', '--stop-timeout', '0.2', '--', 'sh', '-c'];
+    await place.run(...words, 'trap : TERM; while :; do sleep 0.05; done');
+    expect((await place.run('stop', 'it')).code).toBe(0);
+    expect((await place.run('logs', 'it')).stdout).toContain('killed by SIGKILL (stop)');
+  });
+
+  test('--memory-limit: one that has more is replaced', async () => {
+    const place = new Place();
+    // Its own name for it in the arguments, and no more of it once a file is there.
+    const script = `if (!require('fs').existsSync('fat')) {
+      require('fs').writeFileSync('fat', '');
+      globalThis.fat = Buffer.alloc(300e6, 1);
+    }
+    setInterval(() => {}, 1000);`;
+    const words = ['start', '--name', 'it', '--memory-limit', '200MB', '--'];
+    expect((await place.run(...words, node, '-e', script)).code).toBe(0);
+    const [{ pid }] = await workers(place);
+    await until(async () => (await workers(place))[0].pid !== pid, 'another one', 30_000);
+    expect(await state(place)).toBe('ready');
+    expect((await workers(place))[0].lastExit).toContain('(replaced)');
+    expect((await place.run('stop', 'it')).code).toBe(0);
+  });
+});
+
+test('several are restarted each behind those that it depends on', async () => {
+  const place = new Place();
+  const app = (...dependsOn: string[]) => ({ program: 'sleep', args: ['100'], dependsOn });
+  config(place, { apps: { a: app('b'), b: app('c'), c: app(), d: app() } });
+  await place.run('start', '--all');
+  const { code, stdout } = await place.run('restart', 'a', 'd', 'b');
+  expect(code).toBe(0);
+  const runs = stdout.split('\n').filter((line) => line.includes(' runs '));
+  expect(runs.map((line) => line.split(' ')[0])).toEqual(['b', 'a', 'd']);
+  expect((await place.run('stop', '--all')).code).toBe(0);
+});
+
 describe('config files', () => {
+  const typed = test.skipIf(!Reflect.get(process.features, 'typescript'));
+
+  typed('in TypeScript, with the types of defineConfig', async () => {
+    const place = new Place();
+    const from = JSON.stringify(join(root, 'dist/config/index.js'));
+    writeFileSync(
+      join(place.folder, 'doublefork.config.ts'),
+      `import { defineConfig } from ${from};
+      const workers: number = 2;
+      export default defineConfig({ apps: { a: { program: 'sleep', workers } } });`,
+    );
+    expect((await parse(place, 'check', '--json')).apps).toEqual([{ name: 'a', problem: null }]);
+  });
+
+  test('defineConfig gives back what it gets', async () => {
+    const place = new Place();
+    const from = JSON.stringify(join(root, 'dist/config/index.js'));
+    writeFileSync(
+      join(place.folder, 'doublefork.config.mjs'),
+      `import { defineConfig } from ${from};
+      export default defineConfig({ program: 'sleep', name: 'a' });`,
+    );
+    expect((await parse(place, 'check', '--json')).apps).toEqual([{ name: 'a', problem: null }]);
+  });
+
   test('check says whether the programs could be started', async () => {
     const place = new Place();
     writeFileSync(

@@ -414,6 +414,17 @@ test('workers can run another program', async () => {
   expect(ended).toMatchObject({ code: 0, reports: [] });
 });
 
+test('a program that a worker runs is not told of the service manager of its supervisor', async () => {
+  const { stdout } = await run(`
+    process.env.NOTIFY_SOCKET = process.env.WATCHDOG_USEC = process.env.WATCHDOG_PID = '1';
+    ${SUPERVISE} supervise({
+      exec: ['/bin/sh', '-c', 'echo "$NOTIFY_SOCKET.$WATCHDOG_USEC.$WATCHDOG_PID"'],
+      restart: 'never', minUptime: 0, log: 'none',
+    });
+  `);
+  expect(stdout).toBe('..\n');
+});
+
 test('a program that cannot be run gives up with the error', async () => {
   const missing = await run(`${SUPERVISE} supervise({ exec: ['/nonexistent'] });`);
   expect(missing.stderr).toMatch(/ENOENT/);
