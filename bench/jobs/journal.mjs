@@ -9,7 +9,7 @@ import { interleave, median } from '../support/statistics.mjs';
 
 const rounds = Number(process.argv[2]);
 const WRITERS = 64;
-const EACH = 100;
+const EACH = 50;
 /** On a disk: where /tmp is memory nothing is durable. */
 const directory = mkdtempSync(join(process.argv[3] ?? import.meta.dirname, 'state-'));
 const record = 'r'.repeat(200);

@@ -30,17 +30,19 @@ const ways = {
   worker: async () => {
     const start = performance.now();
     const worker = new Worker(answer);
+    const exited = once(worker, 'exit');
     await once(worker, 'message');
     const took = performance.now() - start;
-    await once(worker, 'exit');
+    await exited;
     return took;
   },
   childProcess: async () => {
     const start = performance.now();
     const child = fork(answer);
+    const exited = once(child, 'exit');
     await once(child, 'message');
     const took = performance.now() - start;
-    await once(child, 'exit');
+    await exited;
     return took;
   },
 };

@@ -9,12 +9,13 @@ namespace {
 
 struct Watch {
   uv_poll_t poll;
+  bool repeats;
   Napi::FunctionReference callback;
 };
 
 void OnEvent(uv_poll_t* poll, int status, int) {
   auto* const watch = static_cast<Watch*>(poll->data);
-  uv_poll_stop(poll);
+  if (!watch->repeats || status < 0) uv_poll_stop(poll);
   const Napi::Env env = watch->callback.Env();
   const Napi::HandleScope scope(env);
   watch->callback.MakeCallback(env.Global(), {Napi::Number::New(env, status)});
@@ -22,9 +23,9 @@ void OnEvent(uv_poll_t* poll, int status, int) {
 
 void OnClosed(uv_handle_t* handle) { delete static_cast<Watch*>(handle->data); }
 
-// watch(fd, callback, writable) -> a function that ends it, or -errno. The callback comes once,
-// when the descriptor is readable, or writable; the watch keeps the process alive until it is
-// ended.
+// watch(fd, callback, writable, repeats) -> a function that ends it, or -errno. The callback comes
+// when the descriptor is readable, or writable: once, or as often as that is so. The watch keeps
+// the process alive until it is ended.
 Napi::Value StartWatch(const Napi::CallbackInfo& info) {
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(info.Env(), &loop);
@@ -35,6 +36,7 @@ Napi::Value StartWatch(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), error);
   }
   watch->poll.data = watch;
+  watch->repeats = info[3].ToBoolean();
   watch->callback = Napi::Persistent(info[1].As<Napi::Function>());
   uv_poll_start(&watch->poll, info[2].ToBoolean() ? UV_WRITABLE : UV_READABLE, OnEvent);
   return Napi::Function::New(info.Env(), [watch](const Napi::CallbackInfo&) {

@@ -112,7 +112,7 @@ export class Copy {
     over.abort();
     await Promise.all([listening, this.#jobs?.close()]);
     // What is left in the pipe. Not until its end: a process that the copy has made may hold that open.
-    while (inbox.read()) {}
+    while (inbox.read() > 0);
     close(fd);
     return ended;
   }

@@ -53,37 +53,49 @@ export function writeFrame(fd: number, frame: Buffer): void {
   for (let at = 0; at < frame.length; ) at += writeSync(fd, frame, at);
 }
 
+/** How much is read at once, of frames whose length is not known yet. In bytes. */
+const CHUNK = 65_536;
+
 /** Puts frames together from what a pipe brings. */
 export class FrameReader {
-  #chunks: Buffer[] = [];
-  #size = 0;
+  readonly #chunk = Buffer.allocUnsafeSlow(CHUNK);
+  /** How much of a frame's beginning is in the chunk. */
+  #filled = 0;
+  /** One that is longer than what has come of it, and how much that is. */
+  #partial: (Frame & { filled: number }) | undefined;
 
-  /** The frames that are whole now. */
-  push(chunk: Buffer): Frame[] {
-    this.#chunks.push(chunk);
-    this.#size += chunk.length;
+  /** Where the next bytes are to go: a large body is read into its place. */
+  get room(): Buffer {
+    const { body, filled } = this.#partial ?? { body: this.#chunk, filled: this.#filled };
+    return body.subarray(filled);
+  }
+
+  /** The frames that are whole now. @param size how many bytes are in {@link room} */
+  take(size: number): Frame[] {
+    if (this.#partial !== undefined) {
+      const { kind, body } = this.#partial;
+      this.#partial.filled += size;
+      if (this.#partial.filled < body.length) return [];
+      this.#partial = undefined;
+      return [{ kind, body }];
+    }
     const frames: Frame[] = [];
-    for (let frame = this.#take(); frame !== undefined; frame = this.#take()) frames.push(frame);
+    const end = this.#filled + size;
+    let at = 0;
+    while (end - at >= HEADER) {
+      const kind = KINDS[this.#chunk[at]!]!;
+      const length = this.#chunk.readUIntLE(at + 1, HEADER - 1);
+      const from = at + HEADER;
+      const body = Buffer.allocUnsafe(length);
+      const filled = this.#chunk.copy(body, 0, from, Math.min(from + length, end));
+      at = from + filled;
+      if (filled < length) this.#partial = { kind, body, filled };
+      else frames.push({ kind, body });
+    }
+    // The beginning of a header.
+    this.#filled = end - at;
+    this.#chunk.copyWithin(0, at, end);
     return frames;
-  }
-
-  #take(): Frame | undefined {
-    if (this.#size < HEADER) return undefined;
-    if (this.#chunks[0]!.length < HEADER) this.#join();
-    const length = this.#chunks[0]!.readUIntLE(1, HEADER - 1);
-    if (this.#size < HEADER + length) return undefined;
-    // Not with every chunk: the bytes of a large value would be moved again and again.
-    if (this.#chunks[0]!.length < HEADER + length) this.#join();
-    const all = this.#chunks[0]!;
-    const rest = all.subarray(HEADER + length);
-    if (rest.length > 0) this.#chunks[0] = rest;
-    else this.#chunks.shift();
-    this.#size -= HEADER + length;
-    return { kind: KINDS[all[0]!]!, body: all.subarray(HEADER, HEADER + length) };
-  }
-
-  #join(): void {
-    this.#chunks = [Buffer.concat(this.#chunks)];
   }
 }
 

@@ -3,13 +3,11 @@
 import { readSync } from '../builtin/fs.js';
 import { setNonBlocking } from '../posix/descriptor.js';
 import { onFork } from '../posix/fork-hooks.js';
-import { readable } from '../posix/watch.js';
+import { whileReadable } from '../posix/watch.js';
 import { type Frame, FrameReader } from './frames.js';
 
 /** How much is heard before others get their turn in this event loop. In bytes. */
 const TURN = 1 << 20;
-/** How much is read at once. In bytes. */
-const CHUNK = 65_536;
 
 export class Inbox {
   readonly #fd: number;
@@ -25,16 +23,29 @@ export class Inbox {
   }
 
   /** Hears what comes, until the other end is closed or the signal says so. */
-  async listen(signal: AbortSignal): Promise<void> {
-    try {
-      while (await readable(this.#fd, -1, signal)) {
-        // So much at once: others wait for this event loop, too.
-        for (let read = 0; read < TURN; read += CHUNK) if (!this.read()) break;
-        if (this.#ended) return;
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+  listen(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const watch = whileReadable(this.#fd, () => {
+        try {
+          // So much at once: others wait for this event loop, too.
+          for (let left = TURN; left > 0; ) {
+            const size = this.read();
+            if (size === 0) break;
+            left -= size;
+          }
+          if (this.#ended) end();
+        } catch (error) {
+          end();
+          reject(error);
+        }
+      });
+      const end = () => {
+        watch[Symbol.dispose]();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      signal.addEventListener('abort', end);
+    });
   }
 
   /** Hears what comes as long as the process lives, which ends when nothing can come any more. */
@@ -46,17 +57,17 @@ export class Inbox {
     if (!over.signal.aborted) process.exit(0);
   }
 
-  /** @returns false if nothing is there, or nothing comes any more */
-  read(): boolean {
-    const buffer = Buffer.allocUnsafe(CHUNK);
+  /** @returns how many bytes have come; 0: none is there, or none comes any more */
+  read(): number {
+    let size: number;
     try {
-      const size = readSync(this.#fd, buffer);
-      this.#ended = size === 0;
-      for (const frame of this.#frames.push(buffer.subarray(0, size))) this.#hear(frame);
-      return size > 0;
+      size = readSync(this.#fd, this.#frames.room);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
       throw error;
     }
+    this.#ended = size === 0;
+    for (const frame of this.#frames.take(size)) this.#hear(frame);
+    return size;
   }
 }

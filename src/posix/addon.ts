@@ -122,7 +122,12 @@ export interface Addon {
     length: number,
   ): number | [type: number, start: number, length: number, pid: number];
   lockedFiles(): { fd: number; path: string }[];
-  watch(fd: number, callback: (status: number) => void, writable: boolean): number | (() => void);
+  watch(
+    fd: number,
+    callback: (status: number) => void,
+    writable: boolean,
+    repeats: boolean,
+  ): number | (() => void);
   sigprocmask(how: number, signals: number[]): number | number[];
   disposition(signal: number): number;
   setDisposition(signal: number, ignored: number): number;

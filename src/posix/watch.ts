@@ -20,6 +20,15 @@ export async function writable(fd: number, signal?: AbortSignal): Promise<void> 
   await watch(fd, true, -1, signal);
 }
 
+/**
+ * Calls back whenever a descriptor is readable, until it is disposed of.
+ * @throws EBADF, EPERM for a file
+ */
+export function whileReadable(fd: number, callback: () => void): Disposable {
+  const end = checked<() => void>(addon.watch(descriptor(fd), callback, false, true), 'poll');
+  return { [Symbol.dispose]: end };
+}
+
 async function watch(
   fd: number,
   forWriting: boolean,
@@ -34,7 +43,7 @@ async function watch(
   try {
     return await new Promise<boolean>((resolve, reject) => {
       end = checked<() => void>(
-        addon.watch(descriptor(fd), () => resolve(true), forWriting),
+        addon.watch(descriptor(fd), () => resolve(true), forWriting, false),
         'poll',
       );
       if (timeout >= 0) timer = setTimeout(resolve, timeout, false);

@@ -216,10 +216,9 @@ describe("what is the parent's does not happen in the copy", () => {
     const { reports } = await program(`
       process.on('SIGTERM', () => report('handled in ' + (process.pid === own ? 'parent' : 'copy')));
       const own = process.pid;
-      const job = inFork(async () => { report('up'); await sleep(60_000); });
-      while (job.pid === undefined) await sleep(1);
-      await sleep(50);
-      process.kill(job.pid, 'SIGTERM');
+      const job = inFork(async ({ send }) => { report('up'); send('up'); await sleep(60_000); });
+      job.catch(() => {});
+      for await (const message of job) process.kill(job.pid, 'SIGTERM');
       report((await failed(job)).signal);
       process.removeAllListeners('SIGTERM');
     `);
