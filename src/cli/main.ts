@@ -49,6 +49,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   delete: { summary: 'forget daemons that have stopped', load: () => import('./delete.js') },
   logs: { summary: 'print the ends of logs', load: () => import('./logs.js') },
+  unit: {
+    summary: 'make the systemd units of a program, and install them',
+    load: () => import('./unit.js'),
+  },
   check: { summary: 'look whether a config file is right', load: () => import('./check.js') },
   import: {
     summary: 'make a config file of one of pm2, or of a Procfile',

@@ -4,13 +4,14 @@
 import type { Command } from 'commander';
 import { Progress } from './progress.js';
 import { doToEach, send, type TellOptions } from './signal.js';
-import { asking, controlOf, isNobody } from './supervisor.js';
+import { asking, type Control, controlOf, isNobody } from './supervisor.js';
 import { declareManyTargets, known, type Subject } from './targets.js';
 import { count } from './workers.js';
 
 export function declare(command: Command): void {
   declareManyTargets(command)
     .option('--force', 'send the signal also to one that does not listen to it')
+    .option('--control <path>', 'the supervisor that listens on this socket instead')
     .option('--json', 'say in JSON what was done')
     .addHelpText(
       'after',
@@ -20,7 +21,16 @@ export function declare(command: Command): void {
 }
 
 /** One after the other: a reload takes the machine's power, and each may be watched. */
-export async function reload(names: string[], options: TellOptions): Promise<void> {
+export async function reload(
+  names: string[],
+  options: TellOptions & { control?: string },
+): Promise<void> {
+  const { control: path } = options;
+  if (path !== undefined) {
+    const subject = { label: path, target: { pidfile: path }, app: undefined };
+    await doToEach([subject], options, () => reloadSupervisor({ label: path, path }));
+    return;
+  }
   await doToEach(
     await known(names, options),
     options,
@@ -41,6 +51,12 @@ async function reloadWorkers({ label, target, app }: Subject) {
     if (isNobody(error)) return undefined;
     throw error;
   }
+  return await reloadSupervisor(control, pid);
+}
+
+async function reloadSupervisor(control: Control, known?: number) {
+  const { label } = control;
+  const pid = known ?? (await asking(control, (client) => client.status())).pid;
   using _ = new Progress(`reloading ${label}`);
   await asking(control, (client) => client.reload()).catch((error: Error) => {
     throw new Error(`${label} was not reloaded; the workers from before go on: ${error.message}`);

@@ -28,6 +28,7 @@ import {
   type DaemonizeOptions,
   type DaemonSettings,
 } from './options.js';
+import { beProcessOne } from './process-one.js';
 import { Readiness } from './readiness.js';
 import { managerFacts, recognizeManager, type ServiceManagerSign } from './recognize.js';
 import { Redirection } from './redirect.js';
@@ -221,6 +222,7 @@ function inForeground(settings: DaemonSettings): Daemon {
   setUp(settings, redirection);
   thisProcess.capture = redirection.capture;
   if (pidfile !== undefined) writePidfile(pidfile);
+  if (process.pid === 1) beProcessOne();
   if (settings.manual) manager?.starting(settings.readyTimeout);
   const readiness = new Readiness();
   const daemon = new Daemon(

@@ -2,7 +2,7 @@
 // with the test.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../folder.js';
 import { killQuietly } from '../processes.js';
@@ -96,8 +96,8 @@ export interface Managed {
   running: Running<Ended>;
   /** The directory of this run. */
   directory: string;
-  /** The process of `line`: process 1 of its pid namespace, seen from here. */
-  init: number;
+  /** Sends a signal to the process of `line`: process 1 of its pid namespace. */
+  signalInit(signal: NodeJS.Signals): void;
 }
 
 /** Runs a program under a manager, until the test ends. */
@@ -119,5 +119,9 @@ export function manage(
     killQuietly(running.pid);
     await running.exited;
   });
-  return { running, directory, init: running.pid };
+  const signalInit = (signal: NodeJS.Signals) => {
+    const children = readFileSync(`/proc/${running.pid}/task/${running.pid}/children`, 'utf8');
+    process.kill(Number(children.trim()), signal);
+  };
+  return { running, directory, signalInit };
 }

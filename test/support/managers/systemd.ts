@@ -33,15 +33,19 @@ if [ -n "$ROOT" ]; then
   mount --rbind /dev $ROOT/dev; mount -t sysfs sysfs $ROOT/sys; mount -t tmpfs -o mode=755 tmpfs $ROOT/sys/fs/cgroup 2>/dev/null || true
 else umount -R /sys/fs/cgroup; fi
 mount -t cgroup2 cgroup2 $ROOT/sys/fs/cgroup
+mount -t tmpfs tmpfs $ROOT/etc/systemd/system
 mount -t tmpfs -o mode=755 tmpfs $ROOT/run; mkdir -p $ROOT/run/lock $ROOT/run/systemd
 if [ -n "$ROOT" ]; then
   for path in $BINDS; do mkdir -p $ROOT$path; mount --rbind $path $ROOT$path; done
-  exec env -i PATH=$PATH container=lab SYSTEMD_UNIT_PATH=$UNITS chroot $ROOT ${SYSTEMD} --system --unit=t.target --log-target=console --show-status=false
+  exec env -i PATH=$PATH container=lab SYSTEMD_UNIT_PATH=$UNITS:/etc/systemd/system chroot $ROOT ${SYSTEMD} --system --unit=t.target --log-target=console --show-status=false
 fi
-exec env -i PATH=$PATH container=lab SYSTEMD_UNIT_PATH=$UNITS ${SYSTEMD} --system --unit=t.target --log-target=console --show-status=false`;
+exec env -i PATH=$PATH container=lab SYSTEMD_UNIT_PATH=$UNITS:/etc/systemd/system ${SYSTEMD} --system --unit=t.target --log-target=console --show-status=false`;
 
 /** The minimum that every unit needs in the lab, where there is no sysinit.target. */
 const UNIT = '[Unit]\nDefaultDependencies=no\n';
+
+/** What units depend on by themselves, or are installed for. */
+const TARGETS = ['t', 'sysinit', 'basic', 'shutdown', 'network', 'sockets', 'multi-user'];
 
 export class Systemd {
   readonly #process: ChildProcess;
@@ -75,7 +79,7 @@ export class Systemd {
     binds: readonly string[] = [],
   ): Promise<Systemd> {
     const directory = temporaryFolder();
-    writeFileSync(join(directory, 't.target'), UNIT);
+    for (const name of TARGETS) writeFileSync(join(directory, `${name}.target`), UNIT);
     for (const [name, text] of Object.entries(units))
       writeFileSync(join(directory, name), unit(text));
     const group = mkdtempSync(join(GROUPS!, 'doublefork-'));
