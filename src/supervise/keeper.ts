@@ -81,6 +81,7 @@ export class KeeperSuperior implements Superior, RequestSource {
   }
 
   handOver(worker: Worker): void {
+    this.release();
     thisProcess.daemon?.readiness?.delegate(worker);
   }
 
