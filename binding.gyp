@@ -53,6 +53,7 @@
             "native/fork/holder.cc",
             "native/fork/move.cc",
             "native/fork/owned_locks.cc",
+            "native/fork/prefault.cc",
             "native/fork/proc.cc",
             "native/fork/quiescence.cc",
             "native/fork/restart.cc",

@@ -21,7 +21,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportSignal(exports);     // sigprocmask disposition setDisposition
   doublefork::ExportSocket(exports);     // socket bind listen accept sendmsg recvmsg ...
   doublefork::ExportWatch(exports);      // watch
-  doublefork::ExportFork(exports);       // fork memoryHolder detach confine forkSupport
+  doublefork::ExportFork(exports);       // fork memoryHolder prefault detach confine forkSupport
   doublefork::ExportExec(exports);       // launch spawn
   doublefork::ExportHandles(exports);    // loopHandles
   doublefork::ExportInbox(exports);      // openInbox takeInbox closeInbox

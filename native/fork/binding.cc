@@ -11,6 +11,7 @@
 #include "fork/exports.h"
 #include "fork/fork.h"
 #include "fork/move.h"
+#include "fork/prefault.h"
 #include "fork/revive.h"
 #include "syscalls/record_locks.h"
 
@@ -47,6 +48,9 @@ Napi::Value MemoryHolder(const Napi::CallbackInfo& info) {
 
 // releaseThreads(): those that fork() was asked to hold go on.
 void ReleaseThreadsBinding(const Napi::CallbackInfo&) { ReleaseThreads(); }
+
+// prefault(): see prefault.h.
+void PrefaultBinding(const Napi::CallbackInfo&) { Prefault(); }
 
 class WaitingLauncher final : public LauncherTask {
  public:
@@ -126,6 +130,7 @@ void ExportFork(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("fork", Napi::Function::New(env, ForkBinding, "fork"));
   exports.Set("memoryHolder", Napi::Function::New(env, MemoryHolder, "memoryHolder"));
+  exports.Set("prefault", Napi::Function::New(env, PrefaultBinding, "prefault"));
   exports.Set("releaseThreads", Napi::Function::New(env, ReleaseThreadsBinding, "releaseThreads"));
   exports.Set("detach", Napi::Function::New(env, DetachBinding, "detach"));
   exports.Set("confine", Napi::Function::New(env, ConfineBinding, "confine"));

@@ -182,6 +182,7 @@ export class Starter {
       output?.discard();
       becomeWorker(supervisor, parts);
       leaveSupervisor();
+      addon.prefault();
       const identity = awaitName(read);
       unblockSignals();
       addon.releaseThreads();

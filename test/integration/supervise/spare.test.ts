@@ -162,6 +162,28 @@ describeFork('a spare', () => {
     expect(refused.stderr).toMatch(/"options.spare" is out of range/);
   });
 
+  test('has pages of its own before it needs them, and no more than so many', async () => {
+    const program = start(`${SUPERVISE}
+      globalThis.kept = [];
+      for (let i = 0; i < 600_000; i++) kept.push({ number: i, next: [i] });
+      supervise({ log: 'none' });
+      report(process.pid);
+      ${STAY}
+    `);
+    await program.report();
+    const spare = await spareOf(program.pid);
+    const own = () => {
+      const text = readFileSync(`/proc/${spare}/smaps_rollup`, 'latin1');
+      return Number(/^Private_Dirty:\s+(\d+)/m.exec(text)![1]) / 1024;
+    };
+    await until(() => own() > 12, 'pages of its own');
+    // What it is to copy is 16 MB, and its threads have stacks. Until it sleeps it may be on its way.
+    await until(() => stat(spare)?.state === 'S', 'asleep');
+    expect(own()).toBeLessThan(24);
+    process.kill(program.pid);
+    await program.ended;
+  });
+
   test('eighty crashes leave nothing behind: no process, no descriptor', async () => {
     const program = start(`${SUPERVISE}
       supervise({ minUptime: 0, log: 'none' }); report(process.pid); ${STAY}`);
