@@ -37,7 +37,7 @@ function privateMemory(pid) {
 }
 
 /**
- * @param {number} rounds in each of which every peer has its turn once, and we ten times
+ * @param {number} rounds in each of which every peer has its turn once, and we nine times
  * @returns {Promise<Record<string, { ms: number[], refused: number, private: number[] }>>} by name and
  * kind of death
  */

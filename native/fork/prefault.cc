@@ -27,39 +27,40 @@ constexpr size_t kLargestMapping = 4 << 20;
 constexpr uint64_t kPresent = 1ULL << 63;
 constexpr uint64_t kExclusive = 1ULL << 56;  // this process alone has it
 
-// Copies the pages of a mapping that are shared with the parent, at most so many. Returns how many
-// it was.
-size_t CopyPages(int pagemap, uintptr_t begin, uintptr_t end, size_t most) {
+// Advises the kernel of the pages of a mapping whose entries, in a process's pagemap, have these
+// bits of `mask`, at most of so many. Returns of how many it was.
+size_t Populate(int pagemap, uintptr_t begin, uintptr_t end, uint64_t mask, uint64_t bits,
+                int advice, size_t most) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   uint64_t entries[512];
-  size_t copied = 0;
-  for (uintptr_t at = begin; at < end && copied < most;) {
+  size_t done = 0;
+  for (uintptr_t at = begin; at < end && done < most;) {
     const size_t wanted = std::min<size_t>(std::size(entries), (end - at) / page);
     const off_t offset = static_cast<off_t>(at / page * sizeof *entries);
     const ssize_t got = pread(pagemap, entries, wanted * sizeof *entries, offset);
     if (got <= 0) break;
     const size_t count = static_cast<size_t>(got) / sizeof *entries;
-    const auto is_shared = [&](size_t i) {
-      return (entries[i] & kPresent) != 0 && (entries[i] & kExclusive) == 0;
-    };
+    const auto is_meant = [&](size_t i) { return (entries[i] & mask) == bits; };
     for (size_t i = 0; i < count;) {
       size_t next = i + 1;
-      if (is_shared(i)) {
-        while (next < count && is_shared(next)) ++next;
+      if (is_meant(i)) {
+        while (next < count && is_meant(next)) ++next;
         const auto address = reinterpret_cast<void*>(at + i * page);
-        if (madvise(address, (next - i) * page, MADV_POPULATE_WRITE) == 0) copied += next - i;
+        if (madvise(address, (next - i) * page, advice) == 0) done += next - i;
       }
       i = next;
     }
     at += count * page;
   }
-  return copied;
+  return done;
 }
 
 }  // namespace
 
 void Prefault() {
   const proc::File pagemap("/proc/self/pagemap");
+  // What the program has run so far is what its supervisor has mapped.
+  const proc::File parents(proc::Text<64>("/proc/", getppid(), "/pagemap").get());
   size_t left = kMostCopied / static_cast<size_t>(sysconf(_SC_PAGESIZE));
   proc::Lines maps("/proc/self/maps");
   while (const char* line = maps.Next()) {
@@ -71,9 +72,11 @@ void Prefault() {
     if (flags[0] != 'r' || flags[3] != 'p' || proc::StartsWith(name, "[v")) continue;
     if (flags[1] == 'w') {
       if (end - begin > kLargestMapping || pagemap.fd() < 0 || left == 0) continue;
-      left -= std::min(left, CopyPages(pagemap.fd(), begin, end, left));
-    } else if (name[0] == '/') {
-      madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
+      const size_t copied = Populate(pagemap.fd(), begin, end, kPresent | kExclusive, kPresent,
+                                     MADV_POPULATE_WRITE, left);
+      left -= std::min(left, copied);
+    } else if (name[0] == '/' && parents.fd() >= 0) {
+      Populate(parents.fd(), begin, end, kPresent, kPresent, MADV_POPULATE_READ, SIZE_MAX);
     }
   }
 }
