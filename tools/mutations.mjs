@@ -64,7 +64,9 @@ function build({ file, test }) {
 
 /** Whether that one test fails. @param {Fault} fault */
 function isCaught({ test, name }) {
-  const words = ['vitest', 'run', '--project', 'fork', test, '-t', name];
+  // It is a regular expression there.
+  const literally = name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  const words = ['vitest', 'run', '--project', 'fork', test, '-t', literally];
   const { status, stdout, stderr } = run('npx', words);
   if (!/Tests .*\d+ (passed|failed)/.test(stdout)) {
     throw new Error(`no test of ${test} has run: ${name}\n${stdout}${stderr}`);

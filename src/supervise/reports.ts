@@ -3,6 +3,17 @@
 import type { Exit } from './policy/state.js';
 import { describeExit, describeOutcome } from './sentences.js';
 
+/**
+ * A worker may have given up its privileges, and be in the hands of somebody: what JSON.parse() takes,
+ * JSON.stringify() may find too deep for the stack.
+ */
+const DEEPEST_HEALTH = 50;
+
+function isShallow(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return levels > 0 && Object.values(value).every((it) => isShallow(it, levels - 1));
+}
+
 export class WorkerReports {
   /** What processes say that they do, by pid. */
   readonly #statuses = new Map<number, string>();
@@ -23,7 +34,8 @@ export class WorkerReports {
   /** @param text JSON */
   health(pid: number, text: string): void {
     try {
-      this.#health.set(pid, JSON.parse(text));
+      const value: unknown = JSON.parse(text);
+      if (isShallow(value, DEEPEST_HEALTH)) this.#health.set(pid, value);
     } catch {
       // It was too long, and cut.
     }

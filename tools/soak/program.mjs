@@ -125,7 +125,7 @@ const calls = {
       return;
     }
     // Meant: no core is to be looked at.
-    setrlimit('core', 0);
+    setrlimit('core', { soft: 0, hard: 0 });
     if (restarts % 3 === 0) process.kill(process.pid, 'SIGKILL');
     if (restarts % 3 === 1) process.kill(process.pid, 'SIGSEGV');
     process.exit(3);

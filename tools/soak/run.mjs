@@ -82,6 +82,31 @@ function stacks(...words) {
   );
 }
 
+/** What the threads of these processes have used of the processors, in s, and whether one of them wants more. */
+function activityOf(pids) {
+  let seconds = 0;
+  let wants = false;
+  for (const pid of pids) {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        seconds += (Number(fields[11]) + Number(fields[12])) / 100;
+        if (fields[0] === 'R' || fields[0] === 'D' || fields[0] === 'T') wants = true;
+      }
+    } catch {
+      wants = true; // One has ended or come meanwhile.
+    }
+  }
+  return { seconds, wants };
+}
+
+/** Looks, in which nobody wants a processor, after which all wait for something that does not come. */
+const IDLE_LOOKS = 20;
+/** Or so many seconds of processor time without a report. */
+const BUSY_SECONDS = 120;
+const LOOK_MS = 2000;
+
 /** What has become of one program and all that came of it. */
 class Run {
   problems = [];
@@ -112,8 +137,7 @@ class Run {
       const hang = () => {
         const pids = processesOf(this.mark);
         this.problems.push(
-          `hang: nothing was reported for ${silence} ms\n` +
-            pids.map((pid) => `--- process ${pid}\n${stacks('-p', `${pid}`)}`).join('\n'),
+          'hang\n' + pids.map((pid) => `--- process ${pid}\n${stacks('-p', `${pid}`)}`).join('\n'),
         );
         for (const pid of pids) {
           try {
@@ -123,9 +147,15 @@ class Run {
           }
         }
       };
-      // The whole machine may have stood still: then they get some time to go on.
+      // Not by the clock alone: on a busy machine they may just have got no turn.
+      let idle = 0;
+      let used;
       const late = () => {
-        timer = setTimeout(hang, 10_000);
+        const { seconds, wants } = activityOf(processesOf(this.mark));
+        used ??= seconds;
+        idle = wants ? 0 : idle + 1;
+        if (idle >= IDLE_LOOKS || seconds - used > BUSY_SECONDS) hang();
+        else timer = setTimeout(late, LOOK_MS);
       };
       let timer = setTimeout(late, silence);
       child.stderr.setEncoding('utf8').on('data', (text) => {
@@ -133,6 +163,8 @@ class Run {
       });
       createInterface(child.stdio[3]).on('line', (line) => {
         clearTimeout(timer);
+        idle = 0;
+        used = undefined;
         timer = setTimeout(late, silence);
         const report = JSON.parse(line);
         this.reports.push(report);
@@ -255,9 +287,12 @@ async function play(number) {
     refusals[kind] = (refusals[kind] ?? 0) + 1;
     return;
   }
-  const stands = run.reports.filter(({ stands }) => stands !== undefined);
-  for (const it of stands) run.problems.push(`no progress within 20 s: ${it.stands.join(', ')}`);
-  if (!run.reports.includes('end')) run.problems.push('it did not get to its end');
+  if (!run.reports.includes('end')) {
+    const stands = run.reports.flatMap((report) => report.stands ?? []);
+    run.problems.push(
+      `it did not get to its end${stands.length > 0 ? `; these stood still: ${stands}` : ''}`,
+    );
+  }
   if (run.code !== 0) run.problems.push(`it ended with ${run.code ?? run.signal}`);
   if (run.problems.length === 0) return;
   failures++;

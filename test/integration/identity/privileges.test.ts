@@ -1,9 +1,13 @@
 // C30: no process that keeps privileges is in the hands of one that gave them up.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ControlClient } from 'doublefork/control';
 import { describe, expect, test } from 'vitest';
 import { hasFork } from '../../support/engine.js';
+import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
+import { until } from '../../support/processes.js';
 import { inline, launch, start } from '../../support/program.js';
 import { isRoot, unprivileged } from '../../support/root.js';
 
@@ -71,4 +75,54 @@ describe('C30: a launcher that has nothing more than the daemon', () => {
     process.kill(daemon, 'SIGUSR2');
     await program.ended;
   });
+});
+
+describe('C30: a worker that gave up its privileges', () => {
+  testForkAsRoot(
+    'shares no memory with its supervisor, and cannot end it by what it writes',
+    async () => {
+      const control = join(temporaryFolder(), 'control');
+      const program = start(
+        `
+      const worker = doublefork.supervise({ restart: 'never', log: 'none', control: process.argv[1] });
+      worker.ready();
+      const supervisor = process.ppid;
+      const linkOf = (pid, fd) => { try { return fs.readlinkSync('/proc/' + pid + '/fd/' + fd); } catch { return ''; } };
+      const fds = (pid) => fs.readdirSync('/proc/' + pid + '/fd').filter((fd) => fd > 3);
+      const read = new Set(fds(supervisor).map((fd) => linkOf(supervisor, fd)).filter((link) => link.startsWith('pipe:')));
+      const isWriter = (fd) => /^flags:\\s*\\d*1$/m.test(fs.readFileSync('/proc/self/fdinfo/' + fd, 'utf8'));
+      const pipes = fds('self').filter((fd) => read.has(linkOf('self', fd)) && isWriter(fd)).map(Number);
+      process.setgroups([]); process.setgid(65533); process.setuid(65533);
+      const tried = (act) => { try { act(); return 'done'; } catch ({ code }) { return code; } };
+      const deep = JSON.stringify('['.repeat(8000) + ']'.repeat(8000));
+      const lines = ['H' + deep, 'S' + '['.repeat(8000) + ']'.repeat(8000), 'S[[[', 'H{}', 'E1', '\\0', 'A'];
+      for (const fd of pipes) {
+        for (const line of lines) tried(() => fs.writeSync(fd, line + '\\n'));
+        tried(() => fs.writeSync(fd, Buffer.alloc(40_000, 'x')));
+        tried(() => fs.writeSync(fd, '\\n'));
+      }
+      report([
+        supervisor,
+        process.pid,
+        pipes.length > 0,
+        tried(() => process.kill(supervisor, 'SIGKILL')),
+        tried(() => fs.openSync('/proc/' + supervisor + '/mem', 'r+')),
+      ]);
+      process.on('SIGTERM', () => process.exit(0));
+      // The pipe may be full.
+      setInterval(() => worker.status('told'), 50);
+    `,
+        { args: [control] },
+      );
+      const [supervisor, worker, ...rest] = await program.report();
+      expect(rest).toEqual([true, 'EPERM', 'EACCES']);
+      expect(shareMemory(worker, supervisor)).toBe(false);
+      const client = await ControlClient.connect(control);
+      await until(async () => (await client.status()).workers[0]?.status === 'told', 'its word');
+      client.close();
+      process.kill(supervisor, 'SIGTERM');
+      expect((await program.exited).code).toBe(0);
+      await program.ended;
+    },
+  );
 });
