@@ -56,21 +56,24 @@ export function writeFrame(fd: number, frame: Buffer): void {
 /** How much is read at once, of frames whose length is not known yet. In bytes. */
 const CHUNK = 65_536;
 
+/** What is read of any pipe, and taken out of here before the next is. */
+let chunk: Buffer | undefined;
+
 /** Puts frames together from what a pipe brings. */
 export class FrameReader {
-  readonly #chunk = Buffer.allocUnsafeSlow(CHUNK);
-  /** How much of a frame's beginning is in the chunk. */
-  #filled = 0;
+  /** The beginning of a header. */
+  #rest = Buffer.alloc(0);
   /** One that is longer than what has come of it, and how much that is. */
   #partial: (Frame & { filled: number }) | undefined;
 
   /** Where the next bytes are to go: a large body is read into its place. */
-  get room(): Buffer {
-    const { body, filled } = this.#partial ?? { body: this.#chunk, filled: this.#filled };
-    return body.subarray(filled);
+  room(): Buffer {
+    if (this.#partial !== undefined) return this.#partial.body.subarray(this.#partial.filled);
+    chunk ??= Buffer.allocUnsafeSlow(CHUNK);
+    return chunk.subarray(this.#rest.copy(chunk));
   }
 
-  /** The frames that are whole now. @param size how many bytes are in {@link room} */
+  /** The frames that are whole now. @param size how many bytes have just come into {@link room} */
   take(size: number): Frame[] {
     if (this.#partial !== undefined) {
       const { kind, body } = this.#partial;
@@ -80,21 +83,19 @@ export class FrameReader {
       return [{ kind, body }];
     }
     const frames: Frame[] = [];
-    const end = this.#filled + size;
+    const end = this.#rest.length + size;
     let at = 0;
     while (end - at >= HEADER) {
-      const kind = KINDS[this.#chunk[at]!]!;
-      const length = this.#chunk.readUIntLE(at + 1, HEADER - 1);
+      const kind = KINDS[chunk![at]!]!;
+      const length = chunk!.readUIntLE(at + 1, HEADER - 1);
       const from = at + HEADER;
       const body = Buffer.allocUnsafe(length);
-      const filled = this.#chunk.copy(body, 0, from, Math.min(from + length, end));
+      const filled = chunk!.copy(body, 0, from, Math.min(from + length, end));
       at = from + filled;
       if (filled < length) this.#partial = { kind, body, filled };
       else frames.push({ kind, body });
     }
-    // The beginning of a header.
-    this.#filled = end - at;
-    this.#chunk.copyWithin(0, at, end);
+    this.#rest = Buffer.from(chunk!.subarray(at, end));
     return frames;
   }
 }

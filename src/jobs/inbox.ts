@@ -61,7 +61,7 @@ export class Inbox {
   read(): number {
     let size: number;
     try {
-      size = readSync(this.#fd, this.#frames.room);
+      size = readSync(this.#fd, this.#frames.room());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
       throw error;
