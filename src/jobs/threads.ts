@@ -77,8 +77,9 @@ export class Threads implements Executor {
 
 /** What piscina says of a thread that is gone, as of a copy that is. */
 function translate(error: Error, memoryLimit: number): Error {
-  // A message between threads makes that of a DOMException.
-  if (!(error instanceof Error)) return new DOMException(NOT_CLONED, 'DataCloneError');
+  // What a message between threads makes of a DOMException: an object, or an error that says nothing.
+  if (!(error instanceof Error) || error.message === '')
+    return new DOMException(NOT_CLONED, 'DataCloneError');
   if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY') {
     return memoryLimit > 0
       ? new JobMemoryError(memoryLimit)
