@@ -20,6 +20,7 @@ export const {
   mkdtempSync,
   openSync,
   readFileSync,
+  readlinkSync,
   readSync,
   realpathSync,
   readdirSync,

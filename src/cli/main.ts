@@ -48,7 +48,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./list.js'),
   },
   delete: { summary: 'forget daemons that have stopped', load: () => import('./delete.js') },
-  logs: { summary: 'print the ends of logs', load: () => import('./logs.js') },
+  logs: {
+    summary: 'print the ends of logs, or what is asked for of them',
+    load: () => import('./logs.js'),
+  },
+  logrotate: {
+    summary: 'print how logrotate(8) is to rotate logs',
+    load: () => import('./logrotate.js'),
+  },
   unit: {
     summary: 'make the systemd units of a program, and install them',
     load: () => import('./unit.js'),

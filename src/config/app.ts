@@ -1,7 +1,7 @@
 // Checks what a config file or the command line says about a program, and fills in the defaults.
 
 import { basename, isAbsolute, resolve } from '../builtin/path.js';
-import { type App, isSupervised, SUPERVISION } from '../control/app.js';
+import { type App, CAPTURE, isSupervised, SUPERVISION } from '../control/app.js';
 import { checkName } from '../control/record.js';
 import { DEFAULT_SCHEDULE } from '../control/schedule.js';
 import { SETTLE_MS } from '../detach/daemon.js';
@@ -60,6 +60,7 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     envFile: absolute(given.envFile),
     dependsOn: given.dependsOn,
     namespace: given.namespace,
+    ...only(CAPTURE, given),
     ...supervisionOf(given),
   };
 }
@@ -67,10 +68,17 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
 type Supervision = Pick<App, (typeof SUPERVISION)[number]>;
 
 /** What was said of its supervisor, as supervise() takes it; nothing: the program runs without one. */
-export const supervisionOf = (app: Partial<App>): Partial<Supervision> =>
-  Object.fromEntries(
-    SUPERVISION.flatMap((key) => (app[key] === undefined ? [] : [[key, app[key]]])),
-  );
+export const supervisionOf = (app: Partial<App>): Partial<Supervision> => only(SUPERVISION, app);
+
+/** Those of these keys that were given. */
+function only<Key extends keyof App>(
+  keys: readonly Key[],
+  app: Partial<App>,
+): Partial<Pick<App, Key>> {
+  return Object.fromEntries(
+    keys.flatMap((key) => (app[key] === undefined ? [] : [[key, app[key]]])),
+  ) as Partial<Pick<App, Key>>;
+}
 
 /** A supervisor ends when its workers have, or were killed: it gets the time for that. */
 function defaultStop(given: Partial<App>): string {

@@ -52,6 +52,7 @@ const TIME: Schema = {
     { type: 'string', pattern: '^[\\d.]+ ?(ms|s|min|h)?$' },
   ],
 };
+const SIZE: Schema = { type: 'string', pattern: '^[\\d.]+ ?([KMG]i?B?|kB)$' };
 const COUNT: Schema = { type: 'integer', minimum: 0 };
 const BOUND: Schema = { anyOf: [COUNT, { const: 'infinity' }] };
 
@@ -150,6 +151,9 @@ const backoff: Check<NonNullable<App['backoff']>> = (value, path) => {
 };
 
 const READY = ['none', 'notify', 'fd'] as const;
+const COMPRESS = ['gzip', 'none'] as const;
+const FORMAT = ['plain', 'iso', 'tai64n', 'json'] as const;
+const ON_FULL = ['wait', 'drop'] as const;
 const RESTART = ['always', 'on-failure', 'never'] as const;
 
 export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>> } = {
@@ -181,6 +185,52 @@ export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>>
     schema: TEXT,
     summary: 'what it prints goes here; default: NAME.log in the directory for logs',
     value: '<file>',
+  },
+  logMaxSize: {
+    check: size,
+    schema: SIZE,
+    summary: 'rotate the log before it is larger, such as 10M',
+    value: '<size>',
+    option: 'log-max-size',
+  },
+  logMaxAge: {
+    check: time,
+    schema: TIME,
+    summary: 'rotate it when it is so old, such as 24h',
+    value: '<seconds>',
+    option: 'log-max-age',
+  },
+  logMaxFiles: {
+    check: whole(0, 2 ** 31 - 1),
+    schema: COUNT,
+    summary: 'keep so many rotated files; default: 10; 0: all',
+    value: '<count>',
+    option: 'log-max-files',
+  },
+  logCompress: {
+    check: oneOf(...COMPRESS),
+    schema: { enum: COMPRESS },
+    summary: 'compress rotated files',
+    value: '<how>',
+    option: 'log-compress',
+    choices: COMPRESS,
+  },
+  logFormat: {
+    check: oneOf(...FORMAT),
+    schema: { enum: FORMAT },
+    summary: 'how a line begins: with the time, or as one JSON object; default: plain, as it is',
+    value: '<how>',
+    option: 'log-format',
+    choices: FORMAT,
+  },
+  logOnFull: {
+    check: oneOf(...ON_FULL),
+    schema: { enum: ON_FULL },
+    summary:
+      'while the log cannot be written have the program wait, or drop what it prints; default: wait',
+    value: '<how>',
+    option: 'log-on-full',
+    choices: ON_FULL,
   },
   umask: {
     check: mask,
@@ -328,7 +378,7 @@ export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>>
   },
   memoryLimit: {
     check: size,
-    schema: { type: 'string', pattern: '^[\\d.]+ ?([KMG]i?B?|kB)$' },
+    schema: SIZE,
     summary: 'replace it when it has more memory, such as 512M',
     value: '<size>',
     option: 'memory-limit',

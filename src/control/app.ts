@@ -1,5 +1,6 @@
 import type { Commands } from '../detach/commands.js';
 import type { LimitOption } from '../detach/limits.js';
+import type { CaptureOptions } from '../logs/options.js';
 
 /** A program to start, all decided. Kept in the record of the daemon, so that it can be started again. */
 export interface App {
@@ -10,6 +11,13 @@ export interface App {
   cwd: string;
   pidfile: string | undefined;
   log: string | undefined;
+  /** Of these one has a logger write the log; as daemonize() takes them. */
+  logMaxSize?: number;
+  logMaxAge?: number;
+  logMaxFiles?: number;
+  logCompress?: 'gzip' | 'none';
+  logFormat?: 'plain' | 'iso' | 'tai64n' | 'json';
+  logOnFull?: 'wait' | 'drop';
   umask: number | undefined;
   user: string | undefined;
   group: string | undefined;
@@ -58,3 +66,29 @@ export const SUPERVISION = [
 /** Whether the command is to be the supervisor of the program. */
 export const isSupervised = (app: Partial<App>): boolean =>
   SUPERVISION.some((key) => app[key] !== undefined);
+
+/** What makes the command have a logger write the log of the program. */
+export const CAPTURE = [
+  'logMaxSize',
+  'logMaxAge',
+  'logMaxFiles',
+  'logCompress',
+  'logFormat',
+  'logOnFull',
+] as const satisfies (keyof App)[];
+
+/** The log of an app, for daemonize(): a path, or what a logger is to do with it. */
+export function logOption(app: App, file: string): string | CaptureOptions {
+  if (CAPTURE.every((key) => app[key] === undefined)) return file;
+  const { logMaxSize, logMaxAge, logMaxFiles, logCompress, logFormat = 'plain', logOnFull } = app;
+  return {
+    file,
+    maxSize: logMaxSize ?? 0,
+    maxAge: logMaxAge ?? 0,
+    ...(logMaxFiles === undefined ? {} : { maxFiles: logMaxFiles }),
+    compress: logCompress === 'gzip',
+    timestamps: logFormat === 'iso' || logFormat === 'tai64n' ? logFormat : false,
+    json: logFormat === 'json' ? { name: app.name } : false,
+    onFull: logOnFull ?? 'wait',
+  };
+}

@@ -9,6 +9,7 @@ import { execInto } from '../detach/exec-into.js';
 import type { LimitOption } from '../detach/limits.js';
 import type { DaemonizeOptions } from '../detach/options.js';
 import { FOREGROUND_VARIABLE } from '../detach/test-runner.js';
+import { thisProcess } from '../detach/this-process.js';
 import { isReplaying } from '../image/replay.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
@@ -18,7 +19,7 @@ import { pidfdOpen } from '../posix/pidfd.js';
 import { _exit, getsid, kill, waitpid } from '../posix/process.js';
 import { controlGroupsOf, readProc } from '../posix/processes.js';
 import { readable } from '../posix/watch.js';
-import type { App } from './app.js';
+import { type App, logOption } from './app.js';
 import { type Channel, NewlineChannel, NotifyChannel } from './channel.js';
 import { CONTROL_VARIABLE, FAMILY_VARIABLE, makeControlFolder } from './folders.js';
 import { assume } from './identity.js';
@@ -71,7 +72,7 @@ export async function startApp(
     // A supervisor sees to it, and ends a program that is late.
     readyTimeout: supervise === undefined ? app.timeout : 0,
     pidfile: start.pidfile,
-    log: start.log,
+    log: logOption(app, start.log),
     cwd: app.cwd,
     ...(app.umask === undefined ? {} : { umask: app.umask }),
     limits: { ...usualLimits(starter), ...app.limits },
@@ -135,7 +136,7 @@ export function runInForeground(app: App, supervise: Supervise): never {
     ready: 'manual',
     cwd: app.cwd,
     ...(app.pidfile === undefined ? {} : { pidfile: app.pidfile }),
-    ...(app.log === undefined ? {} : { log: app.log }),
+    ...(app.log === undefined ? {} : { log: logOption(app, app.log) }),
     ...(app.umask === undefined ? {} : { umask: app.umask }),
     limits: { ...usualLimits(process.ppid), ...app.limits },
   });
@@ -160,7 +161,7 @@ function runInPlace(daemon: Daemon, start: Running): never {
  */
 async function oversee(daemon: Daemon, start: Running): Promise<never> {
   const { app, identity, pidfile, log, say } = start;
-  const before = fstatSync(STDERR).size;
+  const before = lengthOf(log);
   const channel =
     app.ready === 'fd' ? new NewlineChannel() : new NotifyChannel(app.name, identity.uid);
   // The program is to take it over.
@@ -181,6 +182,8 @@ async function oversee(daemon: Daemon, start: Running): Promise<never> {
   const { exitCode, signal } = waitpid(pid);
   Pidfile.clear(pidfile, pid);
   const how = signal === null ? `exited with code ${exitCode}` : `was killed by ${signal}`;
+  // What it has printed at last may be on its way to the logger.
+  thisProcess.capture?.flush(DYING);
   return daemon.fail(
     `doublefork: the program (pid ${pid}) ${ended ? how : outcome} before it was ready` +
       written(log, before),

@@ -6,7 +6,7 @@ import type { Pidfile } from '../pidfile/pidfile.js';
 import { bindMethods } from '../posix/bind.js';
 import { errorText, integer, isError, outOfRange, sentenceOf } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
-import type { Commands } from './commands.js';
+import { COMMANDS, type Commands } from './commands.js';
 import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
 import type { DaemonSettings, StreamTarget } from './options.js';
@@ -89,6 +89,8 @@ export class Daemon implements Disposable {
     this.#capture = capture;
     this.#commands = commands;
     bindMethods(this);
+    const writesFiles = stdio.some((it, fd) => fd > 0 && it.kind === 'file');
+    if (writesFiles) process.on(this.reopenSignal, this.#onReopen);
     if (manager !== undefined && manager.pingEvery > 0) {
       // The event loop does it: one that hangs does not.
       this.#heartbeat = setInterval(() => this.#warn(manager.ping()), manager.pingEvery).unref();
@@ -110,6 +112,20 @@ export class Daemon implements Disposable {
   #warn(problem: Error | undefined): void {
     if (problem !== undefined) process.emitWarning(problem);
   }
+
+  /** @internal What opens its logs again. */
+  get reopenSignal(): NodeJS.Signals {
+    return this.#commands.reopen ?? COMMANDS.reopen;
+  }
+
+  /** What was moved away must not stay in use in silence; nor does a daemon die of a log. */
+  readonly #onReopen = (): void => {
+    try {
+      this.reopenLogs();
+    } catch (error) {
+      process.emitWarning(error as Error);
+    }
+  };
 
   /** The process id. */
   get pid(): number {
@@ -232,7 +248,8 @@ export class Daemon implements Disposable {
   }
 
   /**
-   * Opens the log files again under their paths, after they were moved away by logrotate(8).
+   * Opens the log files again under their paths, after they were moved away by logrotate(8). Done by itself when the
+   * daemon is told `reopen` (SIGUSR2).
    * @throws the error of open(2); the old files stay in use then
    */
   reopenLogs(): void {

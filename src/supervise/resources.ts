@@ -27,13 +27,13 @@ export class Resources implements Disposable {
   readonly signals: SelfPipe;
 
   /** @throws what opening the log, the control socket and the group does, with nothing changed */
-  constructor(settings: SupervisorSettings) {
+  constructor(settings: SupervisorSettings, reopen: NodeJS.Signals) {
     this.journal = new Journal(settings.log);
     try {
       this.control = openControl(settings, this.journal);
       this.groups = openGroups(settings, this.journal);
       this.channels = openChannels(settings, this.control);
-      this.signals = new SelfPipe(SIGNALS);
+      this.signals = new SelfPipe([...new Set([...SIGNALS, reopen])]);
     } catch (error) {
       this.channels?.[Symbol.dispose]();
       this.groups?.[Symbol.dispose]();

@@ -2,6 +2,7 @@
 // threads are stopped for good, its event loop does not turn. What is left waits in poll(2), asks the
 // policy what to do, and does it.
 
+import { COMMANDS } from '../detach/commands.js';
 import { thisProcess } from '../detach/this-process.js';
 import type { Image } from '../image/image.js';
 import { openListeners } from '../listen/listen.js';
@@ -61,6 +62,8 @@ export class Supervisor {
   readonly #queue: Event[] = [];
   readonly #limits: SupervisorSettings['limits'];
   readonly #collectGarbage = garbageCollector();
+  /** What `reopen` is for this daemon. */
+  readonly #reopenSignal = thisProcess.daemon?.reopenSignal ?? COMMANDS.reopen;
   #state: State;
   #forks = 0;
   #forksAtCollection = 0;
@@ -84,7 +87,7 @@ export class Supervisor {
     const since = performance.now();
     this.#reportsTo = reportsTo;
     this.#isTrial = reportsTo.isTrial === true;
-    this.#resources = new Resources(settings);
+    this.#resources = new Resources(settings, this.#reopenSignal);
     const { control, groups, channels, journal } = this.#resources;
     const program = settings.exec && { argv: settings.exec, channels: channels! };
     this.#starter = new Starter(spawner, groups, program);
@@ -286,7 +289,7 @@ export class Supervisor {
         default:
           if (this.#images?.elsewhere) this.#images.signal(signal);
           else this.#ownSignal(signal, by, now);
-          if (signal === 'SIGUSR1' && this.#images?.elsewhere) this.#reopenLogs();
+          if (signal === this.#reopenSignal && this.#images?.elsewhere) this.#reopenLogs();
       }
     }
   }
@@ -314,8 +317,10 @@ export class Supervisor {
         this.#queue.push({ type: 'kill', now, by });
         break;
       default:
-        if (signal === 'SIGUSR1') this.#reopenLogs();
-        for (const pid of this.#pids()) this.#workers.passOn(pid, signal);
+        if (signal === this.#reopenSignal) this.#reopenLogs();
+        // What asks for logs to be opened again must not end a worker that writes to none.
+        for (const pid of this.#pids())
+          this.#workers.passOn(pid, signal, signal === this.#reopenSignal);
     }
   }
 

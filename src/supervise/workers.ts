@@ -2,7 +2,8 @@
 // that they end.
 
 import { POLLIN, type PollRequest } from '../posix/descriptor.js';
-import type { WaitResult } from '../posix/process.js';
+import { signalNumber, type WaitResult } from '../posix/process.js';
+import { signalFate } from '../posix/processes.js';
 import { Families, killQuietly } from './family.js';
 import type { Event, Outcome } from './policy/state.js';
 import { WorkerReports } from './reports.js';
@@ -120,12 +121,12 @@ export class Workers {
     this.#families.kill(pid);
   }
 
-  /** Passes on a signal that is the program's to handle. */
-  passOn(pid: number, signal: NodeJS.Signals): void {
+  /** Passes on a signal that is the program's to handle. @param careful not to one that has no handler for it */
+  passOn(pid: number, signal: NodeJS.Signals, careful = false): void {
     // It has none of the program's handlers yet, and would end, or start a debugger.
     const kept = this.#arriving.get(pid);
-    if (kept === undefined) killQuietly(pid, signal);
-    else kept.add(signal);
+    if (kept !== undefined) kept.add(signal);
+    else if (!careful || hears(pid, signal)) killQuietly(pid, signal);
   }
 
   /** Ends everything that is left. @returns whether there was something; call it until there is not */
@@ -137,4 +138,10 @@ export class Workers {
   release(): void {
     for (const sources of this.#sources.values()) for (const source of sources) source.close();
   }
+}
+
+/** Whether a process has a handler for a signal; true where /proc does not tell. */
+function hears(pid: number, signal: NodeJS.Signals): boolean {
+  const fate = signalFate(pid, signalNumber(signal));
+  return fate === undefined || fate === 'heard';
 }

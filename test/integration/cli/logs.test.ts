@@ -1,10 +1,18 @@
 // doublefork logs.
 
-import { spawn } from 'node:child_process';
-import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { node } from '../../support/node.js';
+import { node, root } from '../../support/node.js';
 import { until } from '../../support/processes.js';
 import { COMMAND, Place } from './command.js';
 
@@ -69,4 +77,93 @@ test('no log: says where it should be', async () => {
   expect(stderr).toMatch(
     /^doublefork: cannot open .*\/it\.log: there is no such file or directory\n$/,
   );
+});
+
+const json = (level: number, time: number, msg: string, more: object = {}) =>
+  `${JSON.stringify({ level, time, ...more, msg })}\n`;
+
+test('rotated files are read too, compressed ones, by the names of the logger and of logrotate', async () => {
+  const { place, log } = await withLog(lines(31, 40));
+  writeFileSync(`${log}.2.gz`, gzipSync(lines(1, 10)));
+  writeFileSync(`${log}.1`, lines(11, 20));
+  writeFileSync(`${log}.20260101T000000.000000Z.gz`, gzipSync(lines(21, 30)));
+  writeFileSync(`${log}.mine`, 'not a rotated one\n');
+  const hour = (ago: number) => Date.now() / 1000 - ago * 3600;
+  utimesSync(`${log}.2.gz`, hour(3), hour(3));
+  utimesSync(`${log}.1`, hour(2), hour(2));
+  utimesSync(`${log}.20260101T000000.000000Z.gz`, hour(1), hour(1));
+  const said = async (...args: string[]) => (await place.run('logs', 'it', ...args)).stdout;
+  expect(await said('-n', '25')).toBe(lines(16, 40));
+  expect(await said('-n', '99')).toBe(lines(1, 40));
+  expect(await said('--grep', 'line .*5$')).toBe('line 5\nline 15\nline 25\nline 35\n');
+  expect(await said('--grep', 'line .*5$', '-n', '2')).toBe('line 25\nline 35\n');
+});
+
+test('by time, level and worker; several daemons merged by time', async () => {
+  const { place, log } = await withLog('');
+  const now = Date.now();
+  writeFileSync(
+    log,
+    json(30, now - 3_600_000, 'old') +
+      json(50, now - 60_000, 'bad', { worker: 2 }) +
+      '    at a line of a stack\n' +
+      json(30, now - 20_000, 'new', { worker: 1 }),
+  );
+  const other = join(place.folder, 'other.log');
+  await place.run('start', '--name', 'other', '--log', other, '--', 'sleep', '100');
+  await place.run('stop', 'other');
+  writeFileSync(other, `${new Date(now - 40_000).toISOString()} between\n`);
+  const said = async (...args: string[]) => (await place.run('logs', ...args)).stdout;
+  expect((await said('it', '--since', '10min')).match(/"msg":"\w+"|stack/g)).toEqual([
+    '"msg":"bad"',
+    'stack',
+    '"msg":"new"',
+  ]);
+  expect(await said('it', '--until', '30min')).toContain('old');
+  expect((await said('it', '--level', 'warn')).trim().split('\n')).toHaveLength(1);
+  expect(await said('it', '--worker', '1')).toContain('"new"');
+  expect(
+    (await said('it', 'other', '--since', '10min')).split('\n').map((line) => line.slice(0, 8)),
+  ).toEqual(['it    | ', 'it    | ', 'other | ', 'it    | ', '']);
+  const { code, stderr } = await place.run('logs', 'it', '--since', 'yesterdayish');
+  expect(code).toBe(2);
+  expect(stderr).toContain('10min');
+});
+
+test('the log of a program that has one of its own, captured or not; and of a start that failed', async () => {
+  const place = new Place();
+  for (const log of ["'OWN'", "{ file: 'OWN', maxSize: 1e6 }"]) {
+    const own = join(place.folder, 'own.log');
+    const program = `import('${join(root, 'dist/index.js')}').then(({ daemonize }) => {
+      daemonize({ log: ${log.replace('OWN', own)} }); console.log('in its own'); setInterval(() => {}, 1e6); });`;
+    await place.startIt('', [node, '-e', program]);
+    await until(
+      async () => (await place.run('logs', 'it')).stdout.endsWith('in its own\n'),
+      'it is found',
+    );
+    await place.run('stop', 'it');
+    rmSync(own);
+  }
+  const { code, stderr } = await place.startIt('--log-format iso', [
+    node,
+    '-e',
+    'console.log("why it failed"); process.exit(3)',
+  ]);
+  expect(code).toBe(3);
+  expect(stderr).toContain('why it failed');
+  expect((await place.run('logs', 'it')).stdout).toMatch(/^\d{4}-.*Z why it failed$/m);
+});
+
+test('on a terminal lines of JSON are for people, with --json they are not', async () => {
+  const { place } = await withLog(
+    json(40, Date.UTC(2026, 0, 1), 'take \u001b[31mcare', { name: 'shop', worker: 2, a: 1 }) +
+      'plain\n',
+  );
+  const tty = (...args: string[]) =>
+    execFileSync('script', ['-qec', `${node} ${COMMAND} logs it ${args.join(' ')}`, '/dev/null'], {
+      env: { ...process.env, ...place.env, TZ: 'UTC' },
+      encoding: 'utf8',
+    }).replaceAll('\r', '');
+  expect(tty()).toBe('2026-01-01 00:00:00.000 WARN  (shop/2) take  [31mcare a=1\nplain\n');
+  expect(tty('--json')).toContain('{"level":40');
 });
