@@ -167,3 +167,16 @@ test('on a terminal lines of JSON are for people, with --json they are not', asy
   expect(tty()).toBe('2026-01-01 00:00:00.000 WARN  (shop/2) take  [31mcare a=1\nplain\n');
   expect(tty('--json')).toContain('{"level":40');
 });
+
+test('what cannot be understood is said; and what fits logrotate is known only of what runs', async () => {
+  const { place } = await withLog('');
+  const refused = async (...args: string[]) => (await place.run(...args)).stderr;
+  expect(await refused('logs', 'it', '--since', 'soon')).toContain(
+    'It must be a time, such as 2026-11-25T14:30, or how long ago: 30s, 10min, 2h, 1d.',
+  );
+  expect(await refused('logs', 'it', '--grep', '(')).toContain('It must be a regular expression:');
+  expect(await refused('logs', 'it', '--level', 'loud')).toContain('It must be one of trace');
+  expect(await refused('logrotate', 'it')).toContain(
+    'is not running, and whether it opens its log again on SIGUSR2 is not known; start it first',
+  );
+});
