@@ -4,6 +4,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   mkdtempSync,
@@ -33,6 +34,8 @@ const words = process.argv.slice(2).filter((word) => word !== '--write');
 const isAsked = ({ fault }) => words.length === 0 || words.some((word) => fault.includes(word));
 
 const copy = mkdtempSync(join(tmpdir(), 'doublefork-mutations-'));
+// Some tests run a program as a user without rights.
+chmodSync(copy, 0o755);
 process.on('exit', () => rmSync(copy, { recursive: true, force: true }));
 process.on('SIGINT', () => process.exit(130));
 
