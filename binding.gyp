@@ -75,6 +75,7 @@
       "type": "executable",
       "sources": [
         "native/logger/archive.cc",
+        "native/logger/birth.cc",
         "native/logger/format.cc",
         "native/logger/log.cc",
         "native/logger/main.cc",

@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "logger/archive.h"
+#include "logger/birth.h"
 
 namespace doublefork::logger {
 namespace {
@@ -85,13 +86,9 @@ void Log::Close() {
 }
 
 void Log::Begin() {
-  struct statx status;
-  uint64_t now = WallClock() / 1000;
-  core_->born = now;
-  if (size_ > 0 && statx(fd_, "", AT_EMPTY_PATH, STATX_BTIME | STATX_MTIME, &status) == 0) {
-    const auto& time = (status.stx_mask & STATX_BTIME) != 0 ? status.stx_btime : status.stx_mtime;
-    core_->born = static_cast<uint64_t>(time.tv_sec) * 1000;
-  }
+  const uint64_t now = WallClock() / 1000;
+  const uint64_t born = size_ > 0 ? BirthOf(fd_) * 1000 : 0;
+  core_->born = born != 0 ? born : now;
   core_->archived = NewestArchive(settings_.file);
   int reader = open(settings_.file, O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   char last = '\n';

@@ -137,7 +137,7 @@ class Run {
       const hang = () => {
         const pids = processesOf(this.mark);
         this.problems.push(
-          'hang\n' + pids.map((pid) => `--- process ${pid}\n${stacks('-p', `${pid}`)}`).join('\n'),
+          `hang\n${pids.map((pid) => `--- process ${pid}\n${stacks('-p', `${pid}`)}`).join('\n')}`,
         );
         for (const pid of pids) {
           try {
