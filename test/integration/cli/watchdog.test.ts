@@ -103,7 +103,9 @@ describe('the start waits until each of them has said that it is ready', () => {
       bind(manager, { path });
       const heard = () => {
         try {
-          return recvmsg(manager, { flags: MSG_DONTWAIT }).data.toString();
+          const word = recvmsg(manager, { flags: MSG_DONTWAIT }).data.toString();
+          // How long the start may take is no word on how it went.
+          return word.startsWith('EXTEND_TIMEOUT_USEC=') ? undefined : word;
         } catch {
           return undefined;
         }

@@ -110,7 +110,7 @@ describeFork('a spare', () => {
   test('of before goes when all workers are to be new ones, and when logs are opened again', async () => {
     const control = join(temporaryFolder(), 'control');
     const program = start(`${SUPERVISE}
-      process.on('SIGUSR1', () => {});
+      process.on('SIGUSR2', () => {});
       supervise({ control: '${control}' }); report(process.pid); ${STAY}`);
     await program.report();
     const { ControlClient } = await import('doublefork/control');
@@ -122,7 +122,7 @@ describeFork('a spare', () => {
     expect(recycled).not.toBe(first);
     await until(() => stat(first) === undefined, 'gone');
     const second = await spareOf(program.pid, first);
-    process.kill(program.pid, 'SIGUSR1');
+    process.kill(program.pid, 'SIGUSR2');
     await until(() => stat(second) === undefined, 'gone');
     await spareOf(program.pid, second);
     client.close();
