@@ -237,8 +237,14 @@ function note({ app, origin, pidfile, log, turn }: Running): void {
 }
 
 /** How long a log is; 0: there is none yet. */
-export const lengthOf = (log: string): number =>
-  statSync(log, { throwIfNoEntry: false })?.size ?? 0;
+export function lengthOf(log: string): number {
+  try {
+    return statSync(log).size;
+  } catch {
+    // Nothing is there to be read; whether it can be made is told by whoever makes it.
+    return 0;
+  }
+}
 
 /** What was written to the log since, for a message; at most the last 4 kB. */
 export function written(log: string, since: number): string {

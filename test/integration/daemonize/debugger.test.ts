@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { hasFork } from '../../support/engine.js';
+import { engine } from '../../support/engine.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node, root } from '../../support/node.js';
 import { execute, inline } from '../../support/program.js';
@@ -14,7 +14,7 @@ import { unprivileged } from '../../support/root.js';
 const isThere = spawnSync('gdb', ['--version']).error === undefined;
 if (!isThere) console.log('Not tested, for want of gdb(1): daemonize() in a debugger');
 
-test.skipIf(!hasFork || !isThere)(
+test.skipIf(engine === 'exec' || !isThere)(
   'a daemon loads libraries while its launcher waits in gdb',
   async () => {
     const directory = temporaryFolder();
