@@ -56,9 +56,9 @@ const run = (command, args) =>
     env: { ...process.env, NO_COLOR: '1' },
   });
 
-/** Unit tests are of the sources. @param {Fault} fault */
+/** Some unit tests are of the sources. @param {Fault} fault */
 function build({ file, test }) {
-  if (test.startsWith('test/unit/')) return;
+  if (!/from '(doublefork|.*\/support\/)/.test(readFileSync(join(copy, test), 'utf8'))) return;
   const { status, stdout, stderr } = file.startsWith('native/')
     ? run('npx', ['node-gyp', 'build'])
     : run('node', ['tools/build.mjs']);
