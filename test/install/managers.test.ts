@@ -2,13 +2,14 @@
 // and README's first program.
 
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../support/folder.js';
 import { followReadme } from '../support/newcomer.js';
 import { node } from '../support/node.js';
 import { barePath, pack } from '../support/package.js';
+import { until } from '../support/processes.js';
 import { execute } from '../support/program.js';
 import { fetched } from './registry.js';
 
@@ -70,6 +71,19 @@ test.each(Object.keys(MANAGERS))('%s', async (name) => {
     env,
   });
   console.log(`${name}: ${(took / 1000).toFixed(1)} s from the installation to the page`);
+
+  // The program in the package, which has to have stayed one.
+  writeFileSync(
+    join(project, 'captured.mjs'),
+    `import { daemonize } from 'doublefork';
+    daemonize({ log: { file: 'captured.log', maxSize: 1e6 } });
+    console.log('it is captured');`,
+  );
+  const [program, ...before] = run?.() ?? [node];
+  const captured = await execute(program, [...before, 'captured.mjs'], { cwd: project, env });
+  expect(captured).toMatchObject({ code: 0, stderr: '' });
+  const log = join(project, 'captured.log');
+  await until(() => readFileSync(log, 'utf8').includes('it is captured'), 'the line');
 
   // The same package, with its binaries lost.
   const where = ['-p', 'require.resolve("doublefork/package.json")'];

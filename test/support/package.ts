@@ -26,9 +26,11 @@ export function layOut(folder: string, { binaries = 'built' }: PackageOptions = 
     cpSync(join(root, name), join(folder, name), { recursive: true });
   }
   if (binaries !== 'built') return;
-  const prebuilt = join(folder, 'prebuilds', platform(), 'doublefork.node');
-  cpSync(join(root, 'build/Release/doublefork.node'), prebuilt);
-  chmodSync(prebuilt, 0o755);
+  for (const name of ['doublefork.node', 'doublefork-logger']) {
+    const prebuilt = join(folder, 'prebuilds', platform(), name);
+    cpSync(join(root, 'build/Release', name), prebuilt);
+    chmodSync(prebuilt, 0o755);
+  }
 }
 
 /** The path of a tarball as `npm publish` makes it. */
