@@ -158,12 +158,12 @@ describe('apps that depend on each other', () => {
 describe('options of the supervisor', () => {
   const workers = async (place: Place) => (await place.status('it'))?.supervisor?.workers ?? [];
   const state = async (place: Place) => (await workers(place))[0]?.state;
-  /** It ends as `how` says whenever somebody makes a file `go`. */
+  /** It ends as `how` says whenever somebody makes a directory `go`: one of them, which takes it. */
   const program = (how: string) => [
     ...['--', 'sh', '-c'],
-    `echo x >> lives; while [ ! -e go ]; do sleep 0.02; done; rm go; ${how}`,
+    `echo x >> lives; until rmdir go 2>/dev/null; do sleep 0.02; done; ${how}`,
   ];
-  const go = (place: Place) => writeFileSync(join(place.folder, 'go'), '');
+  const go = (place: Place) => mkdirSync(join(place.folder, 'go'));
   const start = (place: Place, words: string, how: string) =>
     place.run('start', '--name', 'it', ...words.split(' '), ...program(how));
 
