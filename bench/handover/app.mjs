@@ -27,6 +27,8 @@ export function makeServers() {
     },
     sayGoodbye() {
       for (const socket of sockets.clients) socket.close(1001);
+      // Those that were accepted and have not asked yet are upgraded after this.
+      sockets.on('connection', (socket) => socket.close(1001));
     },
   };
 }
