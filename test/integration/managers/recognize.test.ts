@@ -1,5 +1,6 @@
 // detach: 'auto' under real service managers and container inits (C28): what they have started stays.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -81,6 +82,8 @@ describe("detach: 'auto' stays", () => {
       mount --rbind / rootfs; exec runc --root ${directory}/state run ${name}`,
     ]);
     endWithTest(async () => {
+      // With its control group. Whoever ends runc alone leaves the container.
+      spawnSync('runc', ['--root', `${directory}/state`, 'delete', '--force', name]);
       killQuietly(container.pid);
       await container.exited;
     });
