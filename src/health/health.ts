@@ -11,7 +11,7 @@ import { integer, invalidType } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
 import { companions } from '../supervise/companions.js';
 import { type Check, Checks } from './checks.js';
-import { Reporter } from './report.js';
+import { Reporter, type WorkerReport } from './report.js';
 import { serve } from './server.js';
 
 /** Options of {@link health}. Times are in ms. */
@@ -80,14 +80,18 @@ class Endpoint implements Health {
   #server: Server | undefined;
   #reporter: Reporter | undefined;
   #reporting = false;
+  /** See WorkerReport. */
+  readonly #holds: number;
 
   constructor(options: HealthOptions) {
     const { checks = {}, registry } = options;
     const time = (name: 'timeout' | 'cache' | 'interval', fallback: number, least = 0) =>
       integer(options[name] ?? fallback, `options.${name}`, least, 2 ** 31 - 1);
-    this.#checks = new Checks(time('timeout', 2000, 1), time('cache', 1000));
+    const timeout = time('timeout', 2000, 1);
+    this.#checks = new Checks(timeout, time('cache', 1000));
     this.#registry = registry;
     const interval = time('interval', 2000, 100);
+    this.#holds = 2 * interval + timeout;
     for (const [name, check] of Object.entries(checks)) this.check(name, check);
     this.#listener = openListener(options);
     if (this.#listener !== undefined) this.#announce(this.#listener);
@@ -113,7 +117,7 @@ class Endpoint implements Health {
     const program = join(import.meta.dirname, 'service.js');
     companions.set(NAME, {
       name: NAME,
-      argv: (control) => [...node, program, JSON.stringify({ fd, control })],
+      argv: (control, reports) => [...node, program, JSON.stringify({ fd, control, reports })],
       keep: [fd],
       beforeSupervise: () => this.#stopServing(),
     });
@@ -130,7 +134,8 @@ class Endpoint implements Health {
     this.#reporting = true;
     this.#reporter ??= new Reporter(this.#checks);
     try {
-      worker.health(JSON.stringify(await this.#reporter.report()));
+      const report: WorkerReport = { ...(await this.#reporter.report()), holds: this.#holds };
+      worker.health(JSON.stringify(report));
     } finally {
       this.#reporting = false;
     }

@@ -20,6 +20,12 @@ export interface ProcessReport {
   checks: Record<string, CheckResult>;
 }
 
+/** What a worker tells its supervisor. */
+export interface WorkerReport extends ProcessReport {
+  /** How long it holds, in ms: by then there is another one, if the event loop turns. */
+  holds: number;
+}
+
 /** How often the event loop is looked at, in ms. */
 const RESOLUTION = 10;
 

@@ -8,14 +8,19 @@ import type { Sight } from './view.js';
 /** How long the supervisor may take to answer, in ms. */
 const PATIENCE = 2000;
 
-const { fd, control } = JSON.parse(process.argv[2]!) as { fd: number; control: string };
+const { fd, control, reports } = JSON.parse(process.argv[2]!) as {
+  fd: number;
+  control: string;
+  /** Whether the workers say how they are. */
+  reports: boolean;
+};
 
 let client: ControlClient | undefined;
 
 async function look(): Promise<Sight> {
   try {
     client ??= await ControlClient.connect(control, PATIENCE);
-    return { kind: 'service', status: await client.status() };
+    return { kind: 'service', reports, status: await client.status() };
   } catch (error) {
     client?.close();
     client = undefined;

@@ -1,13 +1,14 @@
 // What the endpoints answer: of a process, or of a supervisor and its workers.
 
-import type { SupervisorStatus } from '../supervise/status.js';
+import type { SupervisorStatus, WorkerStatus } from '../supervise/status.js';
 import type { CheckResult } from './checks.js';
-import type { ProcessReport } from './report.js';
+import type { ProcessReport, WorkerReport } from './report.js';
 
 /** What was seen. */
 export type Sight =
   | { kind: 'process'; report: ProcessReport }
-  | { kind: 'service'; status: SupervisorStatus }
+  /** `reports`: whether its workers say how they are. */
+  | { kind: 'service'; reports: boolean; status: SupervisorStatus }
   /** The supervisor does not answer. */
   | { kind: 'lost'; error: string };
 
@@ -37,17 +38,26 @@ export function readiness(sight: Sight): Finding[] {
   const { workers, image } = sight.status;
   const findings: Finding[] = workers.flatMap((worker) => {
     const name = `worker ${worker.id}`;
-    const { checks = {} } = (worker.health ?? {}) as Partial<ProcessReport>;
+    const report = worker.health as WorkerReport | null;
     // One that is being replaced serves until its successor does.
     const serves = worker.state === 'ready' || worker.state === 'replacing';
     const state = serves
       ? { name, ok: true }
       : { name, ok: false, error: whyNot(worker.state, worker.lastExit) };
-    return [state, ...checksOf(checks, `${name}, `)];
+    if (!serves || !sight.reports) return [state];
+    return [state, ...oldReport(worker), ...checksOf(report?.checks ?? {}, `${name}, `)];
   });
   if (image.number === 0) findings.push({ name: 'image', ok: false, error: 'being started again' });
   if (workers.length === 0) findings.push({ name: 'workers', ok: false, error: 'there are none' });
   return findings;
+}
+
+/** A worker that is stuck says nothing, and what it has said before is no answer. */
+function oldReport({ id, health, healthAge }: WorkerStatus): Finding[] {
+  const name = `worker ${id}, report`;
+  if (healthAge === null) return [{ name, ok: false, error: 'none has come yet' }];
+  if (healthAge <= (health as WorkerReport).holds) return [];
+  return [{ name, ok: false, error: `the last one came ${healthAge} ms ago` }];
 }
 
 function whyNot(state: string, lastExit: string | null): string {

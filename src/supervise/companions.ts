@@ -10,8 +10,12 @@ import { startProgram } from './spawner.js';
 export interface Companion {
   /** What it is called in messages. */
   name: string;
-  /** The program, by its path, and its arguments. @param control path of the supervisor's control socket */
-  argv(control: string): readonly string[];
+  /**
+   * The program, by its path, and its arguments.
+   * @param control path of the supervisor's control socket
+   * @param isCopied whether the workers run this program, and not another one
+   */
+  argv(control: string, isCopied: boolean): readonly string[];
   /** Descriptors that it is to have, under these numbers. */
   keep: readonly number[];
   /** In the process that is about to become the supervisor. */
@@ -38,6 +42,7 @@ interface Place {
 /** Those of a supervisor. */
 export class Companions {
   readonly #control: string;
+  readonly #isCopied: boolean;
   readonly #places: Place[];
   readonly #adopt: (pid: number) => void;
   readonly #tell: (decision: Decision) => void;
@@ -46,10 +51,12 @@ export class Companions {
   constructor(
     wanted: Iterable<Companion>,
     control: string,
+    isCopied: boolean,
     adopt: (pid: number) => void,
     tell: (decision: Decision) => void,
   ) {
     this.#control = control;
+    this.#isCopied = isCopied;
     this.#adopt = adopt;
     this.#tell = tell;
     this.#places = [...wanted].map((companion) => ({
@@ -75,7 +82,7 @@ export class Companions {
     place.startAt = Number.POSITIVE_INFINITY;
     place.since = now;
     try {
-      const { pid, error } = startProgram(argv(this.#control), keep);
+      const { pid, error } = startProgram(argv(this.#control, this.#isCopied), keep);
       place.pid = pid;
       this.#adopt(pid);
       if (error !== undefined) this.#failed(place, now, error.message);

@@ -18,7 +18,7 @@ export class WorkerReports {
   /** What processes say that they do, by pid. */
   readonly #statuses = new Map<number, string>();
   /** What processes say of how they are, by pid. */
-  readonly #health = new Map<number, unknown>();
+  readonly #health = new Map<number, { value: unknown; at: number }>();
   /** How many ended in which way. */
   readonly #counts = new Map<string, number>();
   /** Why processes end, by pid: told before they do. */
@@ -35,13 +35,14 @@ export class WorkerReports {
   health(pid: number, text: string): void {
     try {
       const value: unknown = JSON.parse(text);
-      if (isShallow(value, DEEPEST_HEALTH)) this.#health.set(pid, value);
+      if (isShallow(value, DEEPEST_HEALTH)) this.#health.set(pid, { value, at: performance.now() });
     } catch {
       // It was too long, and cut.
     }
   }
 
-  healthOf(pid: number): unknown {
+  /** `at`: when it came, as performance.now() tells. */
+  healthOf(pid: number): { value: unknown; at: number } | undefined {
     return this.#health.get(pid);
   }
 

@@ -22,6 +22,8 @@ export interface WorkerStatus {
   startsIn: number | null;
   /** What doublefork/health says of it, if the program has called that. */
   health: unknown;
+  /** How long ago it said that. */
+  healthAge: number | null;
 }
 
 /** An image of the program, by its number (the first one is 1) and the process of its supervisor. */
@@ -74,6 +76,7 @@ function workerStatus(slot: Slot, now: number, reports: WorkerReports): WorkerSt
   const { id, restarts, generation, processes } = slot;
   const current = processes.find(({ role }) => role === 'main') ?? processes[0];
   const pid = current?.pid ?? null;
+  const health = pid === null ? undefined : reports.healthOf(pid);
   return {
     id,
     pid,
@@ -86,7 +89,8 @@ function workerStatus(slot: Slot, now: number, reports: WorkerReports): WorkerSt
     lastExit: reports.lastExitOf(id) ?? null,
     status: pid === null ? null : (reports.statusOf(pid) ?? null),
     startsIn: Number.isFinite(slot.startAt) ? Math.max(0, Math.round(slot.startAt - now)) : null,
-    health: pid === null ? null : (reports.healthOf(pid) ?? null),
+    health: health?.value ?? null,
+    healthAge: health === undefined ? null : Math.round(now - health.at),
   };
 }
 

@@ -114,6 +114,7 @@ export class Supervisor {
       this.#companions = new Companions(
         settings.companions,
         settings.control!.path,
+        settings.exec === undefined,
         (pid) => this.#workers.adopt(pid),
         (decision) => this.#tell(decision),
       );

@@ -146,9 +146,10 @@ describe('one process', () => {
 
 describe('a supervisor and its workers', () => {
   test('another process answers, while every worker is stuck', async () => {
-    const service = program(`${SUPERVISE}
-      process.on('SIGUSR2', () => { for (;;); });
-    `);
+    const service = program(
+      `${SUPERVISE} process.on('SIGUSR2', () => { for (;;); });`,
+      'timeout: 500,',
+    );
     const { body } = await answers(
       service.socket,
       '/readyz',
@@ -171,6 +172,10 @@ describe('a supervisor and its workers', () => {
     }
     expect(await ask(service.socket, '/livez')).toMatchObject({ code: 200 });
     expect(await ask(service.socket, '/metrics')).toMatchObject({ code: 200 });
+    // What they have said before they were stuck counts for a while only.
+    const { body: stuck } = await answers(service.socket, '/readyz', ({ code }) => code === 503);
+    expect(stuck).toMatch(/^\[-\] worker 1, report: the last one came \d+ ms ago$/m);
+    expect(stuck).toMatch(/^\[-\] worker 2, report: /m);
     process.kill(service.running.pid, 'SIGQUIT');
     await service.running.ended;
   });
