@@ -3,21 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../support/folder.js';
 import { run } from '../../support/program.js';
-
-const PROGRAM = `
-const { inFork } = doublefork;
-const failed = async (promise) => {
-  try { await promise; return 'nothing'; } catch (error) { return error; }
-};
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-`;
-
-/** Runs a program that may use inFork(); what it reports. */
-async function program(source: string, options: Parameters<typeof run>[1] = {}) {
-  const { code, reports, stdout, stderr } = await run(PROGRAM + source, options);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return { reports, stdout };
-}
+import { PROGRAM, program } from './tools.js';
 
 describe('what comes back', () => {
   test('the result of a function that sees all that its surroundings hold', async () => {

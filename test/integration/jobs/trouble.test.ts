@@ -2,22 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { node } from '../../support/node.js';
-import { execute, inline, run } from '../../support/program.js';
+import { execute, inline } from '../../support/program.js';
 import { unprivileged } from '../../support/root.js';
-
-const PROGRAM = `
-const { inFork, createPool, jobs } = doublefork;
-const failed = async (promise) => {
-  try { await promise; return 'nothing'; } catch (error) { return error; }
-};
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-`;
-
-async function program(source: string, options: Parameters<typeof run>[1] = {}) {
-  const { code, reports, stdout, stderr } = await run(PROGRAM + source, options);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return { reports, stdout };
-}
+import { PROGRAM, program } from './tools.js';
 
 describe('a function', () => {
   test('that allocates until there is no memory ends its copy alone, in a pool as well', async () => {
