@@ -25,12 +25,12 @@ class Service {
         const { createServer } = await import('node:http');
         const { drain, listen, supervise } = doublefork;
         const http = listen('http', { path: ${JSON.stringify(this.socket)} });
-        let heap = 'warm';
+        const born = process.pid;
         const worker = supervise({
           keeper: true, workers: 2, ready: 'manual', control: ${JSON.stringify(this.control)}, ${options}
         });
         ${worker}
-        const server = createServer((request, response) => response.end(heap + ' ' + process.ppid));
+        const server = createServer((request, response) => response.end(born + ' ' + process.ppid));
         server.listen({ fd: http.fd }, worker.ready);
         worker.signal.addEventListener('abort', () => drain(server));
       `);
@@ -105,7 +105,7 @@ describe.skipIf(engine !== 'fork')('supervise({ keeper: true })', () => {
     for (const worker of workers) expect(isGone(worker.pid!)).toBe(true);
     expect(after.pid).toBe(service.running.pid);
     // Of the same memory: the program has not been started again.
-    expect(await get(service.socket)).toBe(`warm ${after.image.pid}`);
+    expect(await get(service.socket)).toBe(`${service.running.pid} ${after.image.pid}`);
     const { code, stderr } = await service.stop();
     expect(code).toBe(0);
     expect(decisions({ stderr }, 'image-start')).toMatchObject([
