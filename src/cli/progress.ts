@@ -1,6 +1,7 @@
 // Shows that something takes its time: a spinner on a terminal, lines elsewhere.
 
 import colors from 'picocolors';
+import type { ChangePhase } from '../supervise/images.js';
 import { duration } from './output.js';
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -26,6 +27,12 @@ export class Progress implements Disposable {
     if (this.#timer === undefined) process.stderr.write(`${text}\n`);
   }
 
+  /** Says what is going on now, to a terminal only. */
+  show(text: string): void {
+    this.#text = text;
+    if (this.#timer !== undefined) this.#draw();
+  }
+
   #draw(): void {
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const elapsed = duration(Date.now() - this.#since);
@@ -40,4 +47,24 @@ export class Progress implements Disposable {
     clearInterval(this.#timer);
     process.stderr.write('\r\x1b[K');
   }
+}
+
+const PHASES: Readonly<Record<ChangePhase['phase'], (image: string) => string>> = {
+  starting: (image) => `${image} is started`,
+  arrived: (image) => `${image} runs; its workers are not ready yet`,
+  resuming: (image) => `${image} is forking workers`,
+  serves: (image) => `${image} serves; the one before answers its last requests`,
+};
+
+/** On a terminal in the line that moves, in JSON a line on stderr; a log of a deploy needs neither. */
+export function tellPhase(
+  name: string,
+  said: ChangePhase,
+  progress: Progress,
+  json: boolean,
+): void {
+  if (json) process.stderr.write(`${JSON.stringify({ name, ...said })}\n`);
+  // Another release may know of more.
+  const text = PHASES[said.phase]?.(`image ${said.image} (pid ${said.imagePid})`);
+  if (text !== undefined) progress.show(`${name}: ${text}`);
 }

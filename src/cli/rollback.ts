@@ -3,7 +3,7 @@
 
 import type { Command } from 'commander';
 import { print, printJson } from './output.js';
-import { Progress } from './progress.js';
+import { Progress, tellPhase } from './progress.js';
 import { asking, controls, declareSupervisors, type SupervisorOptions } from './supervisor.js';
 
 export function declare(command: Command): void {
@@ -24,8 +24,11 @@ async function rollback(
   const done: unknown[] = [];
   for (const control of await controls(names, options)) {
     const { label } = control;
-    using _ = new Progress(`rolling ${label} back`);
-    await asking(control, (client) => client.rollback());
+    using progress = new Progress(`rolling ${label} back`);
+    const json = options.json === true;
+    await asking(control, (client) =>
+      client.rollback((phase) => tellPhase(label, phase, progress, json)),
+    );
     const { pid, image, previous } = await asking(control, (client) => client.status());
     done.push({ name: label, pid, image, previous });
     if (!options.json) print(`${label} is back at image ${image.number} (pid ${pid})`);

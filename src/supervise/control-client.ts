@@ -8,8 +8,10 @@ import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { bindMethods } from '../posix/bind.js';
 import type { Request } from './control.js';
+import type { ChangePhase } from './images.js';
 import type { SupervisorStatus } from './status.js';
 
+export type { ChangePhase } from './images.js';
 export type { SupervisorStatus, WorkerStatus } from './status.js';
 
 /** The answer to a request. */
@@ -85,18 +87,19 @@ export class ControlClient implements AsyncDisposable {
   /**
    * Has the program started anew, by the names of before, and serve; settles when it does, and the workers
    * of the version before are gone.
+   * @param onPhase is told how far it has come
    * @throws if the new one fails before it serves, with what it has said; nothing has changed then
    */
-  reload(): Promise<void> {
-    return this.#order({ command: 'reload' });
+  reload(onPhase?: (phase: ChangePhase) => void): Promise<void> {
+    return this.#order({ command: 'reload', phases: onPhase !== undefined }, onPhase);
   }
 
   /**
    * Has the version before serve again, which has stayed in memory; settles as {@link reload}.
    * @throws if there is none
    */
-  rollback(): Promise<void> {
-    return this.#order({ command: 'rollback' });
+  rollback(onPhase?: (phase: ChangePhase) => void): Promise<void> {
+    return this.#order({ command: 'rollback', phases: onPhase !== undefined }, onPhase);
   }
 
   /**
@@ -123,14 +126,20 @@ export class ControlClient implements AsyncDisposable {
     }
   }
 
-  async #order(request: Request): Promise<void> {
-    await this.#ask(request);
+  async #order(request: Request, onPhase?: (phase: ChangePhase) => void): Promise<void> {
+    await this.#ask(request, onPhase);
   }
 
-  async #ask(request: Request): Promise<Answer> {
+  async #ask(request: Request, onPhase?: (phase: ChangePhase) => void): Promise<Answer> {
     this.#send(request);
     const deadline = this.#deadlineOf(request);
-    const { value, done } = await this.#lines.next();
+    let { value, done } = await this.#lines.next();
+    while (!done && onPhase !== undefined) {
+      const phase = phaseOf(value);
+      if (phase === undefined) break;
+      onPhase(phase);
+      ({ value, done } = await this.#lines.next());
+    }
     clearTimeout(deadline);
     if (this.#timedOut) {
       throw new Error(
@@ -166,6 +175,16 @@ export class ControlClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.closed;
+  }
+}
+
+/** @returns undefined: it is the answer */
+function phaseOf(line: string): ChangePhase | undefined {
+  try {
+    const said = JSON.parse(line) as ChangePhase | null;
+    return typeof said?.phase === 'string' ? said : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -19,7 +19,9 @@ import { MOST_WORKERS } from './options.js';
 
 /** What can be asked of a supervisor. */
 export type Request =
-  | { command: 'status' | 'stop' | 'kill' | 'restart' | 'recycle' | 'reload' | 'rollback' }
+  | { command: 'status' | 'stop' | 'kill' | 'restart' | 'recycle' }
+  /** `phases`: a line for each, see ChangePhase, comes before the answer. */
+  | { command: 'reload' | 'rollback'; phases?: boolean }
   | { command: 'scale'; workers: number }
   | { command: 'log'; follow: boolean };
 
@@ -223,16 +225,17 @@ export function parseRequest(line: string): Request | string {
   } catch {
     return 'a request is one line of JSON';
   }
-  const { command, workers, follow } = (value ?? {}) as Record<string, unknown>;
+  const { command, workers, follow, phases } = (value ?? {}) as Record<string, unknown>;
   switch (command) {
     case 'status':
     case 'stop':
     case 'kill':
     case 'restart':
     case 'recycle':
+      return { command };
     case 'reload':
     case 'rollback':
-      return { command };
+      return { command, phases: phases === true };
     case 'log':
       return { command, follow: follow === true };
     case 'scale':

@@ -22,6 +22,7 @@ import type { Word } from './image-channel.js';
 import { type CopiedImage, ImageProcess } from './image-process.js';
 import type { Decision, Event, Outcome } from './policy/state.js';
 import { describeOutcome } from './sentences.js';
+import type { SignalAction } from './signals.js';
 import type { SupervisorStatus } from './status.js';
 
 /** What of the options concerns this. */
@@ -67,8 +68,25 @@ export interface KeeperHost {
   exit(code: number, reason: string | undefined): never;
 }
 
-/** How a change went: undefined, or why it failed. */
-type Settle = (error: string | undefined) => void;
+/** How far a change has come. */
+export type ChangePhase =
+  /** The program of the next image runs; it has not come to supervise() yet. */
+  | { phase: 'starting'; image: number; imagePid: number }
+  /** It has come there; not all its workers are ready. */
+  | { phase: 'arrived'; image: number; imagePid: number }
+  /** The parked image has workers again, that are not ready yet. */
+  | { phase: 'resuming'; image: number; imagePid: number }
+  /** It serves; the image before answers its last requests. */
+  | { phase: 'serves'; image: number; imagePid: number };
+
+/** Whoever has asked for a change. */
+export interface Asker {
+  phase(phase: ChangePhase): void;
+  /** It is over: undefined, or why it failed. */
+  settle(error: string | undefined): void;
+}
+
+const NOBODY: Asker = { phase() {}, settle() {} };
 
 type ChangeKind = 'reload' | 'rollback' | 'recovery';
 
@@ -88,7 +106,7 @@ interface Change {
   to: Entry;
   since: number;
   deadline: number;
-  settle: Settle;
+  asker: Asker;
 }
 
 /** How often in this time, in ms, an image that was killed is started again. */
@@ -107,7 +125,7 @@ export class Images {
   #current: Entry | undefined = this.#own;
   #previous: Entry | undefined;
   /** Serves no more, and has workers left. */
-  #leaving: { entry: Entry; settle: Settle } | undefined;
+  #leaving: { entry: Entry; asker: Asker } | undefined;
   #change: Change | undefined;
   readonly #others = new Map<number, Entry>();
   #count = 1;
@@ -162,26 +180,27 @@ export class Images {
 
   // What people ask for.
 
-  /** Starts the next image. @param settle hears how it went; without it, one that comes too early waits */
-  reload(reason: string, settle?: Settle): void {
+  /** Starts the next image. @param asker hears how it goes; without it, one that comes too early waits */
+  reload(reason: string, asker?: Asker): void {
     const busy = this.#busy();
     if (busy === undefined) {
       this.#host.changing();
-      this.#begin('reload', this.#startNext(reason, settle), settle);
-    } else if (settle !== undefined) settle(busy);
+      this.#begin('reload', this.#startNext(reason, asker), asker);
+    } else if (asker !== undefined) asker.settle(busy);
     else if (!this.#stopping) this.#again = true;
   }
 
   /** Has the image before serve again. */
-  rollback(settle: Settle): void {
+  rollback(asker: Asker): void {
     const previous = this.#previous;
     const busy = this.#busy();
-    if (busy !== undefined) settle(busy);
-    else if (previous === undefined) settle('there is no image before this one to go back to');
+    if (busy !== undefined) asker.settle(busy);
+    else if (previous === undefined)
+      asker.settle('there is no image before this one to go back to');
     else {
       this.#host.changing();
       this.#resume(previous);
-      this.#begin('rollback', previous, settle);
+      this.#begin('rollback', previous, asker);
     }
   }
 
@@ -206,9 +225,8 @@ export class Images {
   }
 
   /** A signal for whoever serves elsewhere. */
-  signal(signal: NodeJS.Signals): void {
-    const ends = signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGQUIT';
-    if (ends) this.stop(signal);
+  signal(signal: NodeJS.Signals, action: SignalAction): void {
+    if (action === 'stop' || action === 'kill') this.stop(signal);
     else if (this.#current?.process !== undefined) killQuietly(this.#current.process.pid, signal);
   }
 
@@ -236,7 +254,7 @@ export class Images {
 
   // What follows.
 
-  #startNext(reason: string, settle: Settle | undefined): Entry | undefined {
+  #startNext(reason: string, asker: Asker | undefined): Entry | undefined {
     try {
       const image = ImageProcess.start(this.#host.image(), this.#host.awaited);
       return this.#add(image, false, reason);
@@ -244,7 +262,7 @@ export class Images {
       const { message } = error as Error;
       const number = this.#count + 1;
       this.#host.tell({ event: 'image-failed', image: number, imagePid: 0, error: message });
-      settle?.(message);
+      asker?.settle(message);
       this.#host.changed(message);
       return undefined;
     }
@@ -283,12 +301,13 @@ export class Images {
     return undefined;
   }
 
-  #begin(kind: ChangeKind, to: Entry | undefined, settle: Settle = () => {}): void {
+  #begin(kind: ChangeKind, to: Entry | undefined, asker = NOBODY): void {
     if (to === undefined) return;
     const since = performance.now();
     const { readyTimeout } = this.#rules;
     const deadline = readyTimeout === 0 ? Number.POSITIVE_INFINITY : since + readyTimeout;
-    this.#change = { kind, to, since, deadline, settle };
+    this.#change = { kind, to, since, deadline, asker };
+    asker.phase({ phase: kind === 'rollback' ? 'resuming' : 'starting', ...identify(to) });
   }
 
   #resume(image: Entry): void {
@@ -315,7 +334,7 @@ export class Images {
     this.#parked(this.#own);
   }
 
-  #takeOver({ to, since, settle }: Change): void {
+  #takeOver({ to, since, asker }: Change): void {
     const old = this.#current;
     const outdated = this.#previous;
     this.#change = undefined;
@@ -329,11 +348,12 @@ export class Images {
     if (outdated !== undefined && outdated !== to && old !== undefined) this.#end(outdated);
     this.#previous = outdated === to ? undefined : outdated;
     if (old === undefined) {
-      settle(undefined);
+      asker.settle(undefined);
       return;
     }
     this.#previous = old;
-    this.#leaving = { entry: old, settle };
+    this.#leaving = { entry: old, asker };
+    asker.phase({ phase: 'serves', ...identify(to) });
     this.#park(old);
   }
 
@@ -352,7 +372,7 @@ export class Images {
 
   #left(): void {
     if (this.#leaving !== undefined) {
-      this.#leaving.settle(undefined);
+      this.#leaving.asker.settle(undefined);
       this.#leaving = undefined;
       this.#host.changed(undefined);
     }
@@ -363,14 +383,14 @@ export class Images {
 
   /** A change comes to nothing. */
   #fail(change: Change, error: string): void {
-    const { to, settle, kind } = change;
+    const { to, asker, kind } = change;
     this.#change = undefined;
     const imagePid = to.process?.pid ?? process.pid;
     this.#host.tell({ event: 'image-failed', image: to.number, imagePid, error });
     // One that is only parked again is as good as before.
     if (kind === 'rollback') this.#park(to);
     else this.#end(to);
-    settle(error);
+    asker.settle(error);
     if (this.#stopping) return;
     if (kind !== 'recovery') this.#host.changed(error);
     if (kind === 'rollback' && this.#current === undefined) this.#host.exit(1, error);
@@ -412,8 +432,12 @@ export class Images {
       case 'reload':
         if (image === this.#current) this.reload('the program');
         return;
+      case 'arrived':
+        if (this.#change?.to === image)
+          this.#change.asker.phase({ phase: 'arrived', ...identify(image) });
+        return;
       default:
-      // 'arrived' needs nothing; another release may say what this one does not know.
+      // Another release may say what this one does not know.
     }
   }
 
@@ -500,7 +524,7 @@ export class Images {
     const gone = { ...change, to: { ...change.to, process: undefined } };
     this.#change = undefined;
     this.#host.tell({ event: 'image-failed', image: gone.to.number, imagePid: pid, error });
-    gone.settle(error);
+    gone.asker.settle(error);
     if (gone.kind !== 'recovery') this.#host.changed(error);
     if (gone.kind === 'recovery') this.#recover(error, gone.to.isCopy);
     else if (this.#again) this.#left();
@@ -545,6 +569,10 @@ export class Images {
     this.#resume(previous);
     this.#begin('rollback', previous);
   }
+}
+
+function identify({ number, process: image }: Entry): { image: number; imagePid: number } {
+  return { image: number, imagePid: image?.pid ?? process.pid };
 }
 
 function entry(number: number, process: ImageProcess | undefined, isCopy = false): Entry {

@@ -7,16 +7,7 @@ import { Journal } from './journal.js';
 import type { SupervisorSettings } from './options.js';
 import { ProgramChannels } from './program-channel.js';
 import { SelfPipe } from './self-pipe.js';
-
-const SIGNALS = [
-  'SIGCHLD',
-  'SIGTERM',
-  'SIGINT',
-  'SIGQUIT',
-  'SIGHUP',
-  'SIGUSR1',
-  'SIGUSR2',
-] as const satisfies NodeJS.Signals[];
+import { handledSignals } from './signals.js';
 
 export class Resources implements Disposable {
   readonly journal: Journal;
@@ -33,7 +24,7 @@ export class Resources implements Disposable {
       this.control = openControl(settings, this.journal);
       this.groups = openGroups(settings, this.journal);
       this.channels = openChannels(settings, this.control);
-      this.signals = new SelfPipe([...new Set([...SIGNALS, reopen])]);
+      this.signals = new SelfPipe(handledSignals(reopen));
     } catch (error) {
       this.channels?.[Symbol.dispose]();
       this.groups?.[Symbol.dispose]();

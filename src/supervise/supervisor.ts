@@ -16,13 +16,14 @@ import type { Request, Requester, RequestSource } from './control.js';
 import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
 import type { CopiedImage } from './image-process.js';
-import { type ImageRules, Images } from './images.js';
+import { type Asker, type ImageRules, Images } from './images.js';
 import { MemoryWatch } from './memory.js';
 import type { SupervisorSettings } from './options.js';
 import { decide, initial, nextDeadline } from './policy/policy.js';
 import type { Action, Decision, Event, State } from './policy/state.js';
 import { enoughMemory } from './proc.js';
 import { Resources } from './resources.js';
+import { actionOf, type SignalAction } from './signals.js';
 import { Spares } from './spares.js';
 import type { Spawner } from './spawner.js';
 import { type ForkedWorker, type StartedProcess, Starter } from './starter.js';
@@ -280,17 +281,16 @@ export class Supervisor {
   #takeSignals(now: number): void {
     for (const { signal, sender } of this.#resources.signals.take()) {
       const by = sender === 0 ? signal : `${signal} from pid ${sender}`;
-      switch (signal) {
-        case 'SIGCHLD':
-          for (const event of this.#workers.reap(now)) this.#childEvent(event);
-          break;
-        case 'SIGHUP':
-          this.#reload(by);
-          break;
-        default:
-          if (this.#images?.elsewhere) this.#images.signal(signal);
-          else this.#ownSignal(signal, by, now);
-          if (signal === this.#reopenSignal && this.#images?.elsewhere) this.#reopenLogs();
+      const action = actionOf(signal, this.#reopenSignal);
+      if (action === 'reap') {
+        for (const event of this.#workers.reap(now)) this.#childEvent(event);
+      } else if (action === 'reload') {
+        this.#reload(by);
+      } else if (this.#images?.elsewhere) {
+        this.#images.signal(signal, action);
+        if (action === 'reopen') this.#reopenLogs();
+      } else {
+        this.#ownSignal(signal, action, by, now);
       }
     }
   }
@@ -308,35 +308,26 @@ export class Supervisor {
     else this.#images?.reload(by);
   }
 
-  #ownSignal(signal: NodeJS.Signals, by: string, now: number): void {
-    switch (signal) {
-      case 'SIGTERM':
-      case 'SIGINT':
-        this.#queue.push({ type: 'stop', now, by });
-        break;
-      case 'SIGQUIT':
-        this.#queue.push({ type: 'kill', now, by });
-        break;
-      default:
-        if (signal === this.#reopenSignal) this.#reopenLogs();
-        // What asks for logs to be opened again must not end a worker that writes to none.
-        for (const pid of this.#pids())
-          this.#workers.passOn(pid, signal, signal === this.#reopenSignal);
+  #ownSignal(signal: NodeJS.Signals, action: SignalAction, by: string, now: number): void {
+    if (action === 'stop' || action === 'kill') {
+      this.#queue.push({ type: action, now, by });
+      return;
     }
+    if (action === 'reopen') this.#reopenLogs();
+    // What asks for logs to be opened again must not end a worker that writes to none.
+    for (const pid of this.#pids()) this.#workers.passOn(pid, signal, action === 'reopen');
   }
 
   /** What people ask of images, or of one that serves elsewhere. @returns whether it is seen to */
   #askImages(client: Requester, request: Request, line: string): boolean {
     const images = this.#images;
     if (images === undefined) return false;
-    const settle = (error: string | undefined) =>
-      answer(client, error === undefined ? { ok: true } : { ok: false, error });
     switch (request.command) {
       case 'reload':
-        images.reload('the control socket', settle);
+        images.reload('the control socket', askerFor(client, request));
         return true;
       case 'rollback':
-        images.rollback(settle);
+        images.rollback(askerFor(client, request));
         return true;
       case 'log':
         return false;
@@ -507,6 +498,15 @@ export class Supervisor {
       this.#reportsTo.ended(0, undefined);
     }
   }
+}
+
+function askerFor(client: Requester, { phases }: { phases?: boolean }): Asker {
+  return {
+    phase: (phase) => {
+      if (phases) client.send(JSON.stringify(phase));
+    },
+    settle: (error) => answer(client, error === undefined ? { ok: true } : { ok: false, error }),
+  };
 }
 
 /** In ms, as poll(2) wants it: -1 for ever, rounded up so that the time has come when it returns. */
