@@ -19,6 +19,12 @@ export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';
 export type { ServiceManagerSign } from './detach/recognize.js';
+export {
+  type HandedOverValue,
+  type Handover,
+  handover,
+  type SendOptions,
+} from './image/handover.js';
 export type { Job, JobContext, JobOptions } from './jobs/in-fork.js';
 export { createPool, inFork, jobs, snapshot } from './jobs/index.js';
 export type { JobsOptions, Pool, PoolOptions, PoolStats, RunOptions } from './jobs/pool.js';

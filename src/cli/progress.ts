@@ -50,6 +50,7 @@ export class Progress implements Disposable {
 }
 
 const PHASES: Readonly<Record<ChangePhase['phase'], (image: string) => string>> = {
+  collecting: (image) => `${image} says what it leaves to the next one`,
   starting: (image) => `${image} is started`,
   arrived: (image) => `${image} runs; its workers are not ready yet`,
   resuming: (image) => `${image} is forking workers`,

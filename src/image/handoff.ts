@@ -58,12 +58,31 @@ export interface PassedDescriptor {
   inode: number;
 }
 
+/** What one process of the version before leaves: see handover.ts. */
+export interface HandedOverData {
+  /** The worker; null: it is none. */
+  worker: number | null;
+  /** A file with the value. */
+  data: number;
+  fds: readonly PassedDescriptor[];
+}
+
+/** Where workers leave data for the next version, and as workers of which image: see supervise/data-socket.ts. */
+export interface DataAddress {
+  address: string;
+  secret: string;
+  image: number;
+}
+
 /** The part of the variable that is JSON. */
 interface Description extends Omit<Handoff, 'readyFd'> {
   /** By name, the sockets of listen(). */
   listeners: Record<string, number>;
   /** What a service manager has passed, whether or not listen() has taken it. */
   passed?: readonly PassedDescriptor[];
+  /** What the version before has sent. */
+  data?: readonly HandedOverData[];
+  dataAddress?: DataAddress | undefined;
   /** What had returned where the image was made, and at the end the call that made it: see replay.ts. */
   calls: Call[];
 }
@@ -74,6 +93,8 @@ interface Received {
   /** What one copy of this module has taken is gone for the others. */
   listeners: Map<string, number>;
   passed: readonly PassedDescriptor[] | undefined;
+  data: readonly HandedOverData[];
+  dataAddress: DataAddress | undefined;
   descriptors: ReadonlySet<number>;
 }
 
@@ -96,6 +117,8 @@ function nothing(): Received {
     calls: [],
     listeners: new Map(),
     passed: undefined,
+    data: [],
+    dataAddress: undefined,
     descriptors: new Set(),
   };
 }
@@ -112,7 +135,7 @@ function decode(variable: string | undefined): Received | undefined {
   if (pid !== process.pid || !isPipe(readyFd, inode)) return undefined;
   const description = parse(match[3]!);
   if (description === undefined) return undefined;
-  const { stdio, pidfile, orders, listeners, passed, calls, logger } = description;
+  const { stdio, pidfile, orders, listeners, passed, calls, logger, data } = description;
   const descriptors = new Set([readyFd, ...descriptorsOf(description)]);
   for (const fd of descriptors) setCloseOnExec(fd, true);
   return {
@@ -120,6 +143,8 @@ function decode(variable: string | undefined): Received | undefined {
     calls,
     listeners: new Map(Object.entries(listeners)),
     passed: passed ?? [],
+    data: data ?? [],
+    dataAddress: description.dataAddress,
     descriptors,
   };
 }
@@ -144,6 +169,7 @@ function descriptorsOf({
   logger,
   listeners,
   passed = [],
+  data = [],
 }: Omit<Description, 'calls'>): number[] {
   const handedOver = [...stdio, pidfile].flatMap((it) => it?.fd ?? []);
   return [
@@ -152,6 +178,7 @@ function descriptorsOf({
     ...(typeof orders === 'number' ? [orders] : []),
     ...Object.values(listeners),
     ...passed.map(({ fd }) => fd),
+    ...data.flatMap(({ data, fds }) => [data, ...fds.map(({ fd }) => fd)]),
   ];
 }
 
@@ -177,6 +204,9 @@ export function encodeHandoff(given: {
   orders?: number;
   logger?: HandedOverLogger | undefined;
   listeners: readonly { name: string; fd: number }[];
+  /** Default: what this image was given, for another process of the same version. */
+  data?: readonly HandedOverData[];
+  dataAddress?: DataAddress | undefined;
 }): { text: string; descriptors: number[] } {
   const description: Description = {
     stdio: given.stdio.map((it) => it ?? null),
@@ -185,9 +215,16 @@ export function encodeHandoff(given: {
     logger: given.logger ?? null,
     listeners: Object.fromEntries(given.listeners.map(({ name, fd }) => [name, fd])),
     passed: (passedOn.all ?? []).filter(isStillOpen),
+    data: given.data ?? received.data.map(withoutClosed),
+    dataAddress: given.dataAddress ?? dataAddress.own,
     calls: [...given.calls],
   };
   return { text: JSON.stringify(description), descriptors: descriptorsOf(description) };
+}
+
+/** The program may have closed what is its own. */
+function withoutClosed({ fds, ...it }: HandedOverData): HandedOverData {
+  return { ...it, fds: fds.filter(isStillOpen) };
 }
 
 /** Whether the program has not closed it, and used the number for something else. */
@@ -205,6 +242,14 @@ export function isStillOpen({ fd, inode }: PassedDescriptor): boolean {
  * of the service has it. undefined: it was not looked for yet.
  */
 export const passedOn = shared('passed-descriptors', () => ({ all: received.passed }));
+
+/** What the version before has sent. */
+export function handedOverData(): readonly HandedOverData[] {
+  return received.data;
+}
+
+/** Where this process, or its workers, leave data for the next version; undefined: nowhere. */
+export const dataAddress = shared('data-address', () => ({ own: received.dataAddress }));
 
 /** The calls that this image has to replay, and what was handed over to the last of them. */
 export function receivedCalls(): { calls: readonly Call[]; handoff: Handoff | undefined } {

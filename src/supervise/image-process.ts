@@ -4,7 +4,12 @@
 
 import { readSync, writeSync } from '../builtin/fs.js';
 import { thisProcess } from '../detach/this-process.js';
-import { encodeHandoff, VARIABLE } from '../image/handoff.js';
+import {
+  type DataAddress,
+  encodeHandoff,
+  type HandedOverData,
+  VARIABLE,
+} from '../image/handoff.js';
 import type { Image } from '../image/image.js';
 import { openDescriptors, wasInherited } from '../image/inherited.js';
 import { callsUpTo } from '../image/replay.js';
@@ -58,9 +63,14 @@ export class ImageProcess implements Disposable {
   /**
    * Starts one, which inherits the listeners.
    * @param awaited what `ready` of its supervise() defaults to: see Superior
+   * @param left what the image before leaves to it, and where it is to leave that itself
    * @throws ENOENT, EACCES: no such program, interpreter or directory any more; EAGAIN, ENOMEM, EMFILE
    */
-  static start({ path, argv, cwd = '' }: Image, awaited: boolean): ImageProcess {
+  static start(
+    { path, argv, cwd = '' }: Image,
+    awaited: boolean,
+    left: { data: readonly HandedOverData[]; dataAddress: DataAddress },
+  ): ImageProcess {
     const theirs: number[] = [];
     const ours: number[] = [];
     const openPipe = (writes: boolean) => {
@@ -90,6 +100,7 @@ export class ImageProcess implements Disposable {
         orders: orders.their,
         logger: thisProcess.capture,
         listeners: openListeners(),
+        ...left,
       });
       const inherited = openDescriptors().filter(wasInherited);
       const stderr = dup(2);

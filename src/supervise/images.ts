@@ -12,10 +12,12 @@
 // With the option `keeper` the first image, too, is a process of its own: a copy of this one, which then
 // has no workers from the start, and makes another copy if that one is killed.
 
+import { dataAddress, type HandedOverData } from '../image/handoff.js';
 import type { Image } from '../image/image.js';
 import { listenerNamed } from '../listen/listen.js';
 import type { PollRequest } from '../posix/descriptor.js';
 import type { Requester } from './control.js';
+import { closeData, DataSocket } from './data-socket.js';
 import { killQuietly } from './family.js';
 import { FileWatch } from './file-watch.js';
 import type { Word } from './image-channel.js';
@@ -70,6 +72,8 @@ export interface KeeperHost {
 
 /** How far a change has come. */
 export type ChangePhase =
+  /** The workers of the image that serves are asked for what they leave to the next one (handover.send). */
+  | { phase: 'collecting'; image: number; imagePid: number }
   /** The program of the next image runs; it has not come to supervise() yet. */
   | { phase: 'starting'; image: number; imagePid: number }
   /** It has come there; not all its workers are ready. */
@@ -120,6 +124,7 @@ export class Images {
   readonly #rules: ImageRules;
   readonly #host: KeeperHost;
   readonly #files: FileWatch;
+  readonly #data: DataSocket;
   readonly #own: Entry = entry(1, undefined);
   /** undefined: the one that served was killed. */
   #current: Entry | undefined = this.#own;
@@ -127,6 +132,8 @@ export class Images {
   /** Serves no more, and has workers left. */
   #leaving: { entry: Entry; asker: Asker } | undefined;
   #change: Change | undefined;
+  /** A reload whose image is not started yet: it is to have what workers leave to it. */
+  #collecting: Asker | undefined;
   readonly #others = new Map<number, Entry>();
   #count = 1;
   /** A reload was asked for that has to wait. */
@@ -146,6 +153,8 @@ export class Images {
     this.#rules = rules;
     this.#host = host;
     this.#files = new FileWatch(rules.watch, performance.now());
+    this.#data = new DataSocket();
+    dataAddress.own = this.#data.addressFor(this.#own.number);
     if (!rules.keeper) return;
     this.#current = undefined;
     this.#count = 0;
@@ -185,9 +194,40 @@ export class Images {
     const busy = this.#busy();
     if (busy === undefined) {
       this.#host.changing();
-      this.#begin('reload', this.#startNext(reason, asker), asker);
+      this.#collect(reason, asker ?? NOBODY);
     } else if (asker !== undefined) asker.settle(busy);
     else if (!this.#stopping) this.#again = true;
+  }
+
+  /** The next image is to have what the workers of this one leave to it. */
+  #collect(reason: string, asker: Asker): void {
+    const { readyTimeout } = this.#rules;
+    const limit = readyTimeout === 0 ? Number.POSITIVE_INFINITY : readyTimeout;
+    const current = this.#current;
+    this.#collecting = asker;
+    if (current !== undefined) asker.phase({ phase: 'collecting', ...identify(current) });
+    this.#data.collect(current?.number ?? 0, performance.now() + limit, (collected) => {
+      this.#collecting = undefined;
+      if ('error' in collected) {
+        this.#cannotStart(asker, collected.error);
+        return;
+      }
+      const started = this.#startNext(reason, asker, collected.data);
+      closeData(collected.data);
+      this.#begin('reload', started, asker);
+    });
+  }
+
+  /** The image of this process, which serves, is told to end. */
+  ownStops(): void {
+    this.#stopCollecting('the supervisor is stopping');
+  }
+
+  #stopCollecting(error: string): void {
+    const asker = this.#collecting;
+    this.#collecting = undefined;
+    this.#data.cancel();
+    if (asker !== undefined) this.#cannotStart(asker, error);
   }
 
   /** Has the image before serve again. */
@@ -206,6 +246,7 @@ export class Images {
 
   #busy(): string | undefined {
     if (this.#stopping || this.#host.stopping()) return 'the supervisor is stopping';
+    if (this.#collecting !== undefined) return 'a reload is under way';
     if (this.#change !== undefined) return `a ${this.#change.kind} is under way`;
     if (this.#leaving !== undefined) {
       return `image ${this.#leaving.entry.number} still answers its last requests`;
@@ -237,6 +278,7 @@ export class Images {
     this.#host.ending();
     this.#again = false;
     this.#recoverAt = Number.POSITIVE_INFINITY;
+    this.#stopCollecting('the supervisor is stopping');
     if (this.#change !== undefined) this.#fail(this.#change, 'the supervisor is stopping');
     const serving = this.#current?.process?.pid;
     if (serving !== undefined) {
@@ -254,18 +296,25 @@ export class Images {
 
   // What follows.
 
-  #startNext(reason: string, asker: Asker | undefined): Entry | undefined {
+  #startNext(
+    reason: string,
+    asker: Asker,
+    data: readonly HandedOverData[] = [],
+  ): Entry | undefined {
     try {
-      const image = ImageProcess.start(this.#host.image(), this.#host.awaited);
+      const left = { data, dataAddress: this.#data.addressFor(this.#count + 1) };
+      const image = ImageProcess.start(this.#host.image(), this.#host.awaited, left);
       return this.#add(image, false, reason);
     } catch (error) {
-      const { message } = error as Error;
-      const number = this.#count + 1;
-      this.#host.tell({ event: 'image-failed', image: number, imagePid: 0, error: message });
-      asker?.settle(message);
-      this.#host.changed(message);
+      this.#cannotStart(asker, (error as Error).message);
       return undefined;
     }
+  }
+
+  #cannotStart(asker: Asker, error: string): void {
+    this.#host.tell({ event: 'image-failed', image: this.#count + 1, imagePid: 0, error });
+    asker.settle(error);
+    this.#host.changed(error);
   }
 
   #add(image: ImageProcess, isCopy: boolean, reason: string): Entry {
@@ -286,6 +335,7 @@ export class Images {
     this.#copyDue = false;
     const isFirst = this.#count === 0;
     let image: ReturnType<typeof ImageProcess.copy>;
+    dataAddress.own = this.#data.addressFor(this.#count + 1);
     try {
       image = ImageProcess.copy(leaveKeeper);
     } catch (error) {
@@ -401,10 +451,15 @@ export class Images {
   // What the images say.
 
   pollRequests(): PollRequest[] {
-    return [...this.#others.values()].flatMap(({ process }) => process?.pollRequests() ?? []);
+    const images = [...this.#others.values()];
+    return [
+      ...this.#data.pollRequests(),
+      ...images.flatMap(({ process }) => process?.pollRequests() ?? []),
+    ];
   }
 
   serve(ready: ReadonlyMap<number, number>): void {
+    this.#data.serve(ready);
     for (const image of this.#others.values()) {
       for (const word of image.process?.serve(ready) ?? []) this.#hear(image, word);
     }
@@ -465,8 +520,14 @@ export class Images {
     return { pid: process.pid, image: this.current, previous: this.previous };
   }
 
+  /** At the end of the service. */
+  [Symbol.dispose](): void {
+    this.#data[Symbol.dispose]();
+  }
+
   /** In a worker: closes the copies of the supervisor's ends. */
   release(): void {
+    this.#data.release();
     for (const { process } of this.#others.values()) process?.[Symbol.dispose]();
   }
 
@@ -477,10 +538,12 @@ export class Images {
       this.#change?.deadline ?? Number.POSITIVE_INFINITY,
       this.#recoverAt,
       this.#files.next,
+      this.#data.deadline,
     );
   }
 
   timePassed(now: number): void {
+    this.#data.timePassed(now);
     const change = this.#change;
     if (change !== undefined && now >= change.deadline) {
       const text = change.to.process?.text;
@@ -493,7 +556,7 @@ export class Images {
     this.#recoverAt = Number.POSITIVE_INFINITY;
     this.#copyDue = this.#recoverAsCopy;
     if (this.#copyDue) return;
-    const started = this.#startNext(KILLED, undefined);
+    const started = this.#startNext(KILLED, NOBODY);
     if (started === undefined) this.#recover('it cannot be started', false);
     else this.#begin('recovery', started);
   }
@@ -543,6 +606,7 @@ export class Images {
     }
     if (exitCode === 0) this.#host.exit(0, undefined);
     this.#host.tell({ event: 'image-exit', image: image.number, imagePid: 0, error });
+    this.#stopCollecting(`the image that serves has ended: ${error}`);
     if (this.#change !== undefined) return;
     const uptime = performance.now() - image.servesSince;
     if (exitCode === null) this.#recover(error, image.isCopy);

@@ -26,6 +26,7 @@ import { trace } from '../posix/trace.js';
 import { passedDescriptors } from '../systemd/environment.js';
 import { companions } from './companions.js';
 import { privateSocket } from './control.js';
+import { leaveDataOf } from './data-client.js';
 import type { CopiedImage } from './image-process.js';
 import { KeeperSuperior } from './keeper.js';
 import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
@@ -254,6 +255,7 @@ function makeWorker(
   thisProcess.isWorker = true;
   thisProcess.worker = worker;
   current = worker;
+  leaveDataOf(identity.id);
   return worker;
 }
 

@@ -176,6 +176,7 @@ export class Supervisor {
       }
     } catch (error) {
       if (this.#forks > 0) this.#fail(error);
+      this.#images?.[Symbol.dispose]();
       this.#resources[Symbol.dispose]();
       throw error;
     }
@@ -449,6 +450,7 @@ export class Supervisor {
     const { reports } = this.#workers;
     if (decision.event === 'stop') {
       this.#stopped = true;
+      this.#images?.ownStops();
       this.#ending();
     }
     const told = decision.event === 'exit' ? reports.exit(decision) : decision;
@@ -481,6 +483,7 @@ export class Supervisor {
     waitUntil(() => !this.#workers.clear(), CLEARING, 2);
     this.#resources.groups?.[Symbol.dispose]();
     this.#resources.channels?.[Symbol.dispose]();
+    this.#images?.[Symbol.dispose]();
     if (!this.#reportsTo.isWorker) for (const listener of openListeners()) listener.close();
     this.#reportEnd(code);
     this.#resources.control?.[Symbol.dispose]();

@@ -20,8 +20,12 @@ describe('with --json each phase is a line on stderr, and stdout is what was don
     const reload = await place.run('reload', '--control', service.control, '--json');
     const [image] = service.images();
     expect(phases(reload.stderr)).toEqual(
-      ['starting', 'arrived', 'serves'].map((phase) => {
-        return { name: service.control, phase, image: 2, imagePid: image };
+      ['collecting', 'starting', 'arrived', 'serves'].map((phase) => {
+        const who =
+          phase === 'collecting'
+            ? { image: 1, imagePid: service.pid }
+            : { image: 2, imagePid: image };
+        return { name: service.control, phase, ...who };
       }),
     );
     expect(reload.code).toBe(0);
@@ -41,7 +45,11 @@ describe('with --json each phase is a line on stderr, and stdout is what was don
     service.deploy({ name: '2', after: "throw new Error('broken version');" });
     const failed = await new Place().run('reload', '--control', service.control, '--json');
     const said = phases(failed.stderr);
-    expect(said.slice(0, -1).map(({ phase }) => phase)).toEqual(['starting', 'arrived']);
+    expect(said.slice(0, -1).map(({ phase }) => phase)).toEqual([
+      'collecting',
+      'starting',
+      'arrived',
+    ]);
     expect(said.at(-1).error).toContain('broken version');
     expect({ code: failed.code, stdout: failed.stdout }).toEqual({ code: 1, stdout: '' });
     expect((await service.get()).version).toBe('1');
@@ -68,6 +76,6 @@ test('who does not ask for phases is answered with one line, as ever', async () 
   await service.reload();
   const told: string[] = [];
   await service.ask((client) => client.reload(({ phase }) => told.push(phase)));
-  expect(told).toEqual(['starting', 'arrived', 'serves']);
+  expect(told).toEqual(['collecting', 'starting', 'arrived', 'serves']);
   expect((await service.stop()).code).toBe(0);
 });
