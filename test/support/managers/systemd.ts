@@ -16,6 +16,7 @@ import { until } from '../processes.js';
 import { type Ended, execute } from '../program.js';
 import { isRoot } from '../root.js';
 import { endWithTest } from './ending.js';
+import { COPY, enter, PREPARE, type World, type WorldVariables } from './world.js';
 
 const SYSTEMD = '/lib/systemd/systemd';
 /** The mount of cgroup2: beside those of version 1, or alone. */
@@ -23,10 +24,18 @@ const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) =>
   existsSync(join(path, 'cgroup.procs')),
 );
 
+/** @returns why no systemd can be booted; undefined: one can */
+export function whyNoSystemd(): string | undefined {
+  if (!isRoot) return 'needs root';
+  if (!existsSync(SYSTEMD)) return `there is no ${SYSTEMD}`;
+  return GROUPS === undefined ? 'there is no cgroup2' : undefined;
+}
+
 /** A test that is skipped, visibly, where no systemd can be booted. */
-export const testWithSystemd = test.skipIf(!isRoot || !existsSync(SYSTEMD) || GROUPS === undefined);
+export const testWithSystemd = test.skipIf(whyNoSystemd() !== undefined);
 
 const BOOT = `
+[ -z "$APP" ] || { ${PREPARE} }
 ip link set lo up; mount -t proc proc $ROOT/proc
 mount --bind $ROOT/proc/sys $ROOT/proc/sys; mount -o remount,ro,bind $ROOT/proc/sys
 if [ -n "$ROOT" ]; then
@@ -35,6 +44,7 @@ else umount -R /sys/fs/cgroup; fi
 mount -t cgroup2 cgroup2 $ROOT/sys/fs/cgroup
 mount -t tmpfs tmpfs $ROOT/etc/systemd/system
 mount -t tmpfs -o mode=755 tmpfs $ROOT/run; mkdir -p $ROOT/run/lock $ROOT/run/systemd
+${COPY}
 if [ -n "$ROOT" ]; then
   for path in $BINDS; do mkdir -p $ROOT$path; mount --rbind $path $ROOT$path; done
   exec env -i PATH=$PATH container=lab SYSTEMD_UNIT_PATH=$UNITS:/etc/systemd/system chroot $ROOT ${SYSTEMD} --system --unit=t.target --log-target=console --show-status=false
@@ -47,9 +57,10 @@ const UNIT = '[Unit]\nDefaultDependencies=no\n';
 /** What units depend on by themselves, or are installed for. */
 const TARGETS = ['t', 'sysinit', 'basic', 'shutdown', 'network', 'sockets', 'multi-user'];
 
-export class Systemd {
+export class Systemd implements World {
   readonly #process: ChildProcess;
-  readonly #init: number;
+  readonly init: number;
+  readonly ended: Promise<unknown>;
   readonly #group: string;
   /** The directory of its units. */
   readonly units: string;
@@ -58,7 +69,8 @@ export class Systemd {
 
   private constructor(process: ChildProcess, init: number, group: string, units: string) {
     this.#process = process;
-    this.#init = init;
+    this.ended = new Promise((resolve) => process.on('exit', resolve));
+    this.init = init;
     this.#group = group;
     this.units = units;
     for (const stream of [process.stdout!, process.stderr!]) {
@@ -72,11 +84,13 @@ export class Systemd {
    * Boots one, which ends with the test.
    * @param units by name, the sections of each but [Unit]
    * @param root of another release, in which the machine's `binds` are mounted; default: the machine's own
+   * @param world what else there is
    */
   static async boot(
     units: Readonly<Record<string, string>> = {},
     root = '',
     binds: readonly string[] = [],
+    world?: WorldVariables,
   ): Promise<Systemd> {
     const directory = temporaryFolder();
     for (const name of TARGETS) writeFileSync(join(directory, `${name}.target`), UNIT);
@@ -96,6 +110,7 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
           UNITS: directory,
           ROOT: root,
           BINDS: [directory, ...binds].join(' '),
+          ...world,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
@@ -144,7 +159,12 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
 
   /** Runs a command there. */
   exec(command: string, ...args: string[]): Promise<Ended> {
-    return execute('nsenter', ['-t', String(this.#init), '-a', '--', command, ...args]);
+    return execute('nsenter', ['-t', String(this.init), '-a', '-r', '--', command, ...args]);
+  }
+
+  /** Runs a command line of shell there. */
+  sh(line: string): Promise<Ended> {
+    return enter(this.init, line);
   }
 
   get pid(): number {
