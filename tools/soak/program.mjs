@@ -2,9 +2,11 @@
 // Usage: program.mjs SCENARIO DIRECTORY, the scenario as JSON. Each process that shall get to its end
 // says on fd 3 that it has: a line of JSON.
 
-import { writeSync } from 'node:fs';
+import { mkdirSync, writeSync } from 'node:fs';
 import { createPool, daemonize, fork, inFork, supervise } from 'doublefork';
 import { setrlimit, waitpid } from 'doublefork/posix';
+import { databases } from '../addons/works/databases.mjs';
+import { startWork } from '../addons/works.mjs';
 import { loads } from './loads.mjs';
 
 const scenario = JSON.parse(process.argv[2]);
@@ -16,9 +18,32 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const running = new Map();
 for (const name of scenario.loads) running.set(name, await loads[name](directory));
-for (const { name, path } of scenario.addons ?? []) {
-  running.set(name, await (await import(path)).start(directory));
+
+/**
+ * Works with an addon again and again, alone and with work in its threads. A database or a socket that parent
+ * and child would both use is only there, idle, except in a daemon: it is the one that has it.
+ * @returns {import('./loads.mjs').Load}
+ */
+async function useAddon(name) {
+  const files = `${directory}/${name.replaceAll('/', '+')}`;
+  // By the exec engine the program runs again.
+  mkdirSync(files, { recursive: true });
+  const work = await startWork(process.versions.node.split('.')[0], name, files);
+  await work.check();
+  const ofOne = work.checkCopy !== undefined || name in databases;
+  if (ofOne && scenario.call !== 'daemonize') return { count: () => Number.POSITIVE_INFINITY };
+  let done = 0;
+  (async () => {
+    for (; ; done++) {
+      await work.check();
+      await work.inFlight?.();
+      await sleep(1);
+    }
+  })();
+  return { count: () => done };
 }
+
+for (const name of scenario.addons) running.set(name, await useAddon(name));
 
 /** Until each load has done something more. Which stand still is told before the deadline's stacks. */
 async function advance(steps) {
