@@ -1,8 +1,8 @@
 // Throughput of two workers, and how evenly connections are spread over them.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { answer } from './client.mjs';
-import { processorTime, workersOf } from './memory.mjs';
+import { answer, ask } from './client.mjs';
+import { workersOf } from './memory.mjs';
 import { peers } from './peers.mjs';
 
 const SECONDS = 3;
@@ -24,7 +24,17 @@ function wrk(port) {
   });
 }
 
-/** @returns requests per second, and by how much the busiest worker has worked more than the idlest */
+/** How many requests each worker has answered, by its pid: asked until all have said it. */
+async function served(port, workers) {
+  const counts = new Map();
+  while (counts.size < workers.length) {
+    const said = await ask(port, '/served');
+    if (said !== undefined) counts.set(Number(said.slice(0, -9)), Number(said.slice(-9)));
+  }
+  return workers.map((pid) => counts.get(pid));
+}
+
+/** @returns requests per second, and how many the busiest worker has answered for one of the idlest's */
 export async function measureServing(rounds) {
   const results = {};
   if (spawnSync('wrk', ['-v']).error !== undefined) throw new Error('wrk is missing');
@@ -37,13 +47,16 @@ export async function measureServing(rounds) {
     for (let round = 0; round <= rounds; round++) {
       for (const { name, port, pid } of round % 2 === 0 ? started : started.toReversed()) {
         const workers = workersOf(pid);
-        const before = workers.map(processorTime);
+        const before = await served(port, workers);
         const rate = await wrk(port);
-        const used = workers.map((worker, index) => processorTime(worker) - before[index]);
+        const after = await served(port, workers);
+        const answered = after.map((count, index) => count - before[index]);
         if (round === 0) continue;
         results[`${name} ${app}`] ??= { rate: [], spread: [] };
         results[`${name} ${app}`].rate.push(rate);
-        results[`${name} ${app}`].spread.push(Math.max(...used) / Math.max(1, Math.min(...used)));
+        results[`${name} ${app}`].spread.push(
+          Math.max(...answered) / Math.max(1, Math.min(...answered)),
+        );
       }
     }
     for (const { stop } of started) await stop();

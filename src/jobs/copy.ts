@@ -2,6 +2,7 @@
 
 import { addon } from '../posix/addon.js';
 import { close, pipe } from '../posix/descriptor.js';
+import { type Ending, forgetEnding, noteEnding } from '../posix/ending.js';
 import { forkProcess, lastAsyncId } from '../posix/fork.js';
 import { runParentHooks } from '../posix/fork-hooks.js';
 import type { RecordLockPolicy } from '../posix/lock.js';
@@ -10,7 +11,7 @@ import { type WaitResult, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
 import { encode, type Frame } from './frames.js';
 import { Inbox } from './inbox.js';
-import { Answer, becomeCopy, type CopySettings } from './inside.js';
+import { Answer, becomeCopy, type CopySettings, rehearse } from './inside.js';
 import { Outbox } from './outbox.js';
 
 /** How a process ended. */
@@ -33,12 +34,17 @@ export type Main = (answer: Answer, settings: CopySettings) => void;
 const PIPE_SIZE = 1 << 20;
 const F_SETPIPE_SZ = 1031;
 
+/** Whether what copies do first has been done here once. */
+let rehearsed = false;
+
 export class Copy {
   readonly pid: number;
   /** Resolves when it has ended, and all that it has said was heard. */
   readonly ended: Promise<Ended>;
   /** undefined: it has ended, and the number may mean another file by now. */
   #pidfd: number | undefined;
+  #result: Ended | undefined;
+  #ending: Ending | undefined;
   /** Where jobs go; undefined: it takes none. */
   readonly #jobs: Outbox | undefined;
 
@@ -72,6 +78,11 @@ export class Copy {
     if (jobs !== undefined) close(jobs);
     const copy = new Copy(pid, read, toJobs, hear);
     runParentHooks({ pid });
+    if (!rehearsed) {
+      rehearsed = true;
+      // While the first one is at work.
+      setImmediate(rehearse);
+    }
     return copy;
   }
 
@@ -101,13 +112,26 @@ export class Copy {
     if (this.#pidfd !== undefined) pidfdSendSignal(this.#pidfd, 'SIGKILL');
   }
 
+  /** It has said its last, and is about to end. */
+  answered(): void {
+    if (this.#pidfd === undefined) return;
+    this.#ending = { parent: process.pid, pidfd: this.#pidfd, reap: () => void this.#reap() };
+    noteEnding(this.#ending);
+  }
+
+  #reap(): Ended {
+    this.#pidfd = undefined;
+    this.#result ??= waitpid(this.pid);
+    if (this.#ending !== undefined) forgetEnding(this.#ending);
+    return this.#result;
+  }
+
   async #watch(pidfd: number, fd: number, hear: (frame: Frame) => void): Promise<Ended> {
     const inbox = new Inbox(fd, hear);
     const over = new AbortController();
     const listening = inbox.listen(over.signal);
     await readable(pidfd);
-    this.#pidfd = undefined;
-    const ended = waitpid(this.pid);
+    const ended = this.#reap();
     close(pidfd);
     over.abort();
     await Promise.all([listening, this.#jobs?.close()]);

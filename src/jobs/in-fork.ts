@@ -113,12 +113,12 @@ export function inFork<T>(
   const settings = checkOptions(options);
   const { async: usesLoop = isAsync(fn) } = options;
   const messages = new Messages();
-  const { answer, pid } = runInCopy(fn, usesLoop, settings, (frame) =>
+  const { answer, copy } = runInCopy(fn, usesLoop, settings, (frame) =>
     messages.push(decode(frame)),
   );
   const promise = answer.then(resultOf).finally(() => messages.end());
   return Object.defineProperties(promise, {
-    pid: { get: pid, enumerable: true },
+    pid: { get: () => copy()?.pid, enumerable: true },
     [Symbol.asyncIterator]: { value: () => messages.iterate() },
   }) as Job<T>;
 }
@@ -127,8 +127,8 @@ export function inFork<T>(
 interface Running {
   /** The last of what it says. Rejects as {@link inFork} does, but for what the function throws. */
   answer: Promise<Frame>;
-  /** undefined: the copy is not made yet. */
-  pid: () => number | undefined;
+  /** undefined: it is not made yet. */
+  copy: () => Copy | undefined;
 }
 
 /**
@@ -143,8 +143,11 @@ export function runInCopy<T>(
   hear: (message: Frame) => void = () => {},
 ): Running {
   let copy: Copy | undefined;
-  let answer: Frame | undefined;
   let failure: Error | undefined;
+  let answered: (answer: Frame) => void;
+  const answer = new Promise<Frame>((resolve) => {
+    answered = resolve;
+  });
   const end = (reason: Error): void => {
     failure ??= reason;
     copy?.kill();
@@ -153,8 +156,9 @@ export function runInCopy<T>(
     if (settings.signal?.aborted === true) return;
     const main = (inside: Answer, own: CopySettings) => perform(fn, usesLoop, inside, own);
     copy = Copy.fork(main, settings, (frame) => {
-      if (frame.kind === 'message') hear(frame);
-      else answer ??= frame;
+      if (frame.kind === 'message') return hear(frame);
+      copy?.answered();
+      answered(frame);
     });
   };
   const run = async (): Promise<Frame> => {
@@ -165,13 +169,17 @@ export function runInCopy<T>(
     // Rejected, or this is the copy, which returns to its event loop.
     if (copy === undefined) return new Promise(() => {});
     using _watch = watch(copy, settings.signal, settings, end);
-    const ended = await copy.ended;
-    // It was there first, unless the copy was told to end before it could be heard.
+    // Not its end: to free the memory of a large copy takes the kernel longer than to make it. If both are
+    // there, the answer was first, unless the copy was told to end before it could be heard.
+    const first = await Promise.race([
+      answer,
+      copy.ended.then((ended) => Promise.race([answer, ended])),
+    ]);
     if (failure !== undefined) throw failure;
-    if (answer === undefined) throw new JobExitedError(ended);
-    return answer;
+    if ('kind' in first) return first;
+    throw new JobExitedError(first);
   };
-  return { answer: run(), pid: () => copy?.pid };
+  return { answer: run(), copy: () => copy };
 }
 
 /** In the copy. */

@@ -7,11 +7,12 @@ import { addon } from '../posix/addon.js';
 import { prctlIfKnown } from '../posix/attribute.js';
 import { close, dup2, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
+import { emptyRandomStocks } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
 import { openNull } from '../posix/null.js';
 import { _exit, PR_SET_PDEATHSIG } from '../posix/process.js';
 import { AF_UNIX, SOCK_DGRAM, socket } from '../posix/socket.js';
-import { stopWorkers } from '../posix/workers.js';
+import { prepareToStopWorkers, stopWorkers } from '../posix/workers.js';
 import { encode, type Kind, writeFrame } from './frames.js';
 
 /** How a copy is to be. */
@@ -89,6 +90,29 @@ export function becomeCopy(settings: CopySettings, answer: Answer): void {
   runChildHooks({ moved: false });
 }
 
+const PR_GET_DUMPABLE = 3;
+
+/**
+ * In the parent, does without effect what each copy does first. V8 compiles a function when it is first
+ * called: what has run here has not to be compiled in every copy anew.
+ */
+export function rehearse(): void {
+  prepareToStopWorkers();
+  emptyRandomStocks();
+  prctlIfKnown(PR_GET_DUMPABLE, constants.signals.SIGKILL);
+  void process.ppid;
+  process.eventNames();
+  process.removeAllListeners(Symbol('none'));
+  addon.loopHandles();
+  const inert = socket(AF_UNIX, SOCK_DGRAM);
+  setNonBlocking(inert, true);
+  const null_ = openNull();
+  dup2(null_, inert);
+  writeFrame(inert, encode('result', 0));
+  close(inert);
+  close(null_);
+}
+
 /** Node's own: they are what makes `process.on('SIGTERM')` work, and print warnings. */
 const NODES_OWN = new Set<string | symbol>(['newListener', 'removeListener', 'warning']);
 
@@ -96,7 +120,9 @@ function removeListeners(answer: Answer): void {
   for (const name of process.eventNames()) {
     if (!NODES_OWN.has(name as string)) process.removeAllListeners(name);
   }
-  process.setUncaughtExceptionCaptureCallback(null);
+  if (process.hasUncaughtExceptionCaptureCallback()) {
+    process.setUncaughtExceptionCaptureCallback(null);
+  }
   // Node would wait for Workers that do not run here.
   (process as unknown as { reallyExit: (code: number) => never }).reallyExit = (code) =>
     _exit(Number(code) & 0xff);

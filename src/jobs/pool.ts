@@ -356,8 +356,16 @@ function copyForEach<A, R>(
   settings: ReturnType<typeof checkOptions>,
 ): Executor {
   return {
-    run: async (argument, signal) =>
-      resultOf(await runInCopy(() => run(argument as A), true, { ...settings, signal }).answer),
+    run: async (argument, signal) => {
+      const own = { ...settings, signal };
+      const { answer, copy } = runInCopy(() => run(argument as A), true, own);
+      try {
+        return resultOf(await answer);
+      } finally {
+        // There are never more of them than the pool's size.
+        await copy()?.ended;
+      }
+    },
     close: async () => {},
   };
 }

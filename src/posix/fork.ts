@@ -3,6 +3,7 @@
 import { writeSync } from '../builtin/fs.js';
 import { constants, uptime } from '../builtin/os.js';
 import { addon, type ConfinementRequest, type Refusal } from './addon.js';
+import { reapEnding } from './ending.js';
 import { errorText, integer, outOfRange, posixError } from './errors.js';
 import { runChildHooks, runParentHooks } from './fork-hooks.js';
 import { refuseUnknown } from './known.js';
@@ -108,7 +109,8 @@ export function forkProcess(options: CopyOptions): number {
   if (result !== 0 && parent !== 'running') exitPastThreads();
   if (result === 0) {
     exitWithThreads();
-    tellProcessId();
+    // The Workers of such a copy do nothing any more.
+    tellProcessId(heldThreads !== 'for-copy');
     renewRandomStocks();
     rotateMathRandom(rotation);
   }
@@ -174,6 +176,7 @@ const TICKS = 0.02;
  * What this program has started, by whatever means. Not what a shell had, which then exec'ed it.
  */
 export function childProcesses(): Child[] {
+  reapEnding();
   const all = addon.childProcesses();
   const known = new Set(all.map(({ pid }) => pid));
   const handles = addon.loopHandles().children.filter((pid) => !known.has(pid));
@@ -239,10 +242,10 @@ function printUncaught(error: unknown): void {
 }
 
 /** process.pid is cached; not writable, but configurable. */
-function tellProcessId(): void {
+function tellProcessId(workersToo = true): void {
   const value = addon.getpid();
   Object.defineProperty(process, 'pid', { value, enumerable: true, configurable: true });
-  tellWorkers(value);
+  if (workersToo) tellWorkers(value);
 }
 
 /** Not imported: it takes milliseconds to load, and many a program has no other use for it. */
@@ -259,6 +262,15 @@ function renewRandomStocks(): void {
   const { randomUUID, randomInt } = crypto();
   renewStock(randomUUID, UUIDS_PER_REFILL);
   renewStock(() => randomInt(2), INTEGERS_PER_REFILL);
+}
+
+/** Uses them up: a child then renews them with its first draw, as long as nobody draws before. */
+export function emptyRandomStocks(): void {
+  const { randomUUID, randomInt } = crypto();
+  renewStock(randomUUID, UUIDS_PER_REFILL);
+  for (let drawn = 1; drawn < UUIDS_PER_REFILL; drawn++) randomUUID();
+  renewStock(() => randomInt(2), INTEGERS_PER_REFILL);
+  for (let drawn = 1; drawn < INTEGERS_PER_REFILL; drawn++) randomInt(2);
 }
 
 /** Draws until the stock is filled again, which the first draw does if it was never used. */

@@ -24,6 +24,11 @@ export function stopWorkers(): void {
   evaluate('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)', `(${evaluate})`);
 }
 
+/** Loads what {@link stopWorkers} needs, if there may be any: here once, and not in every copy. */
+export function prepareToStopWorkers(): void {
+  if (mayHaveWorkers()) process.getBuiltinModule('node:inspector');
+}
+
 function mayHaveWorkers(): boolean {
   const { moduleLoadList } = process as { moduleLoadList?: readonly string[] };
   return moduleLoadList?.includes('NativeModule worker_threads') !== false;

@@ -3,8 +3,11 @@ const { join } = require('node:path');
 
 /** What a worker has for itself, in MB. */
 let own;
+/** How often it was asked for its pid. */
+let served = 0;
 
 const answers = {
+  '/served': () => `${process.pid}${String(served).padStart(9, '0')}`,
   '/grow': (url) => {
     // Not all zero, and touched: pages of its own.
     own = Buffer.alloc(Number(url.searchParams.get('mb')) << 20, 1);
@@ -19,7 +22,10 @@ const answers = {
 };
 
 function answer(path) {
-  if (path === '/') return String(process.pid);
+  if (path === '/') {
+    served++;
+    return String(process.pid);
+  }
   const url = new URL(path, 'http://localhost');
   return String(answers[url.pathname](url));
 }

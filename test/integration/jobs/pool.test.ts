@@ -173,6 +173,7 @@ describe('copies', () => {
     const reports = await program(`
       const open = () => fs.readdirSync('/proc/self/fd').length;
       await doublefork.inFork(() => 0);
+      while (own() !== '') await sleep(1);
       const before = open();
       const pool = createPool({ size: 3, run: async (n) => { await sleep(20); return n; } });
       const jobs = [1, 2, 3, 4, 5].map((n) => pool.run(n));

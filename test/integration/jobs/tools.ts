@@ -10,6 +10,10 @@ const failed = async (promise) => {
   try { await promise; return 'nothing'; } catch (error) { return error; }
 };
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// An answer is there before its copy has ended.
+const childless = async () => {
+  while (fs.readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8') !== '') await sleep(1);
+};
 `;
 
 /** Runs a program that may use jobs, and ends well. @returns what it reports and prints */

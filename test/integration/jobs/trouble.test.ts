@@ -120,6 +120,7 @@ describe('no room for another process', () => {
       const limit = posix.getrlimit('nproc');
       const open = () => fs.readdirSync('/proc/self/fd').length;
       await inFork(() => 0);
+      await childless();
       const before = open();
       posix.setrlimit('nproc', { soft: 1, hard: limit.hard });
       report((await failed(inFork(() => 1))).code);
@@ -150,7 +151,7 @@ describe('no room for another process', () => {
       }
       report(answers);
       posix.setrlimit('nproc', limit);
-      report(fs.readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8'));
+      await childless();
       report(await inFork(() => 42));
     `);
     expect(
@@ -158,6 +159,6 @@ describe('no room for another process', () => {
         (answer: unknown) => ![42, 'EAGAIN', 'ERR_JOB_EXITED'].includes(answer as never),
       ),
     ).toEqual([]);
-    expect(reports.slice(1)).toEqual(['', 42]);
+    expect(reports.slice(1)).toEqual([42]);
   });
 });
