@@ -47,6 +47,8 @@ const LIBRARY = {
     supervise: 'src/supervise/supervise.ts',
     // Loaded by inFork() and its like, see src/jobs/index.ts.
     jobs: 'src/jobs/jobs.ts',
+    // Tells of an alarm, see src/supervise/alarms.ts.
+    alarm: 'src/supervise/alarm-program.ts',
     // Run by the Workers of a pool of threads, see src/jobs/threads.ts.
     thread: 'src/jobs/thread.ts',
     // Loaded by stopDaemon() and its like, see src/control/index.ts.

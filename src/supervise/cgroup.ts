@@ -16,13 +16,14 @@ import {
   writeSync,
 } from '../builtin/fs.js';
 import { constants as os } from '../builtin/os.js';
-import { join, relative } from '../builtin/path.js';
+import { basename, dirname, join, relative } from '../builtin/path.js';
 import { GROUP_PREFIX } from '../control/folders.js';
 import { addon } from '../posix/addon.js';
 import { O_CLOEXEC, open } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { LOCK_EX, tryFlock } from '../posix/lock.js';
 import { waitUntil } from '../posix/pause.js';
+import type { GroupLimits } from './limits.js';
 
 /** How long a start waits for what another one has left to end. In ms. */
 const CLEARING = 1000;
@@ -32,11 +33,12 @@ export class WorkerGroup {
   readonly #path: string;
   #procs: number;
 
-  /** @throws EAGAIN if no more groups are allowed; EMFILE */
-  constructor(path: string) {
+  /** @throws EAGAIN if no more groups are allowed; EMFILE; EINVAL, ERANGE for a limit */
+  constructor(path: string, limits: GroupLimits) {
     this.#path = path;
     mkdirSync(path);
     try {
+      for (const [file, value] of limits) writeFileSync(join(path, file), value);
       this.#procs = open(join(path, 'cgroup.procs'), constants.O_WRONLY | O_CLOEXEC);
     } catch (error) {
       rmdirSync(path);
@@ -60,6 +62,17 @@ export class WorkerGroup {
     this.#procs = -1;
   }
 
+  /** Whether the kernel has killed in it for want of memory; undefined: memory is not counted by group here. */
+  ranOut(): boolean | undefined {
+    let events: string;
+    try {
+      events = readFileSync(join(this.#path, 'memory.events'), 'utf8');
+    } catch {
+      return undefined;
+    }
+    return !/^oom_kill 0$/m.test(events);
+  }
+
   /** SIGKILL for all that are in it. */
   kill(): void {
     kill(this.#path);
@@ -75,14 +88,18 @@ export class WorkerGroup {
 export class Groups implements Disposable {
   readonly #path: string;
   readonly #lock: number;
+  readonly #limits: GroupLimits;
+  /** Why limits are not enforced. */
+  readonly problem: string | undefined;
   #count = 0;
 
   /**
    * @param parent a group in which to make them
+   * @param limits for each of them
    * @throws ENOENT; EACCES, EPERM, EROFS; EAGAIN if no more groups are allowed; ENOTSUP if it is no
    * group, or the kernel has no cgroup.kill (Linux before 5.14)
    */
-  constructor(parent: string) {
+  constructor(parent: string, limits: GroupLimits) {
     if (!existsSync(join(parent, 'cgroup.procs'))) {
       const missing = existsSync(parent) ? os.errno.ENOTSUP : os.errno.ENOENT;
       throw posixError(
@@ -94,15 +111,18 @@ export class Groups implements Disposable {
     }
     clearAfterOthers(parent);
     [this.#path, this.#lock] = create(parent);
-    if (existsSync(join(this.#path, 'cgroup.kill'))) return;
-    this[Symbol.dispose]();
-    const why = 'the kernel has no cgroup.kill (Linux before 5.14)';
-    throw posixError(-os.errno.ENOTSUP, 'supervise', parent, why);
+    if (!existsSync(join(this.#path, 'cgroup.kill'))) {
+      this[Symbol.dispose]();
+      const why = 'the kernel has no cgroup.kill (Linux before 5.14)';
+      throw posixError(-os.errno.ENOTSUP, 'supervise', parent, why);
+    }
+    this.problem = limits.length > 0 ? enable(parent, this.#path, limits) : undefined;
+    this.#limits = this.problem === undefined ? limits : [];
   }
 
   /** A new one, empty. @throws as the constructor of {@link WorkerGroup} does */
   add(): WorkerGroup {
-    return new WorkerGroup(join(this.#path, String(++this.#count)));
+    return new WorkerGroup(join(this.#path, String(++this.#count)), this.#limits);
   }
 
   /** In a worker: leaves them to the supervisor. */
@@ -113,6 +133,33 @@ export class Groups implements Disposable {
   [Symbol.dispose](): void {
     remove(this.#path);
     this.release();
+  }
+}
+
+/** The leaf for the supervisor itself: a group that hands controllers down may have no processes of its own. */
+const OWN_LEAF = 'supervisor';
+
+/**
+ * Hands the controllers that limits need down to the groups of workers.
+ * @returns why they cannot be handed down
+ * @see cgroups(7), "No internal processes" rule
+ */
+function enable(parent: string, path: string, limits: GroupLimits): string | undefined {
+  const wanted = [...new Set(limits.map(([file]) => file.slice(0, file.indexOf('.'))))];
+  const order = wanted.map((controller) => `+${controller}`).join(' ');
+  try {
+    const offered = readFileSync(join(parent, 'cgroup.controllers'), 'utf8').trim().split(' ');
+    const missing = wanted.filter((controller) => !offered.includes(controller));
+    if (missing.length > 0) return `${parent} has no controller ${missing.join(', ')}`;
+    const members = readFileSync(join(parent, 'cgroup.procs'), 'utf8').split('\n');
+    if (members.includes(String(process.pid))) {
+      mkdirSync(join(path, OWN_LEAF));
+      writeFileSync(join(path, OWN_LEAF, 'cgroup.procs'), String(process.pid));
+    }
+    for (const group of [parent, path]) writeFileSync(join(group, 'cgroup.subtree_control'), order);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 
@@ -191,8 +238,11 @@ function remove(path: string): boolean {
  * @see https://systemd.io/CGROUP_DELEGATION
  */
 export function delegatedGroup(): string | undefined {
-  const group = ownGroup();
-  if (group === undefined) return undefined;
+  const own = ownGroup();
+  if (own === undefined) return undefined;
+  // One that a supervisor has moved to its leaf, as the next image: the groups are made where that one's are.
+  const isLeaf = basename(own) === OWN_LEAF && basename(dirname(own)).startsWith(GROUP_PREFIX);
+  const group = isLeaf ? dirname(dirname(own)) : own;
   const isMarked = (name: string) => addon.getxattr?.(group, name) === '1';
   return isMarked('user.delegate') || isMarked('trusted.delegate') ? group : undefined;
 }

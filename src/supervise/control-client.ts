@@ -79,9 +79,25 @@ export class ControlClient implements AsyncDisposable {
     return this.#order({ command: 'kill' });
   }
 
-  /** Ends all workers and starts them again. */
-  restart(): Promise<void> {
-    return this.#order({ command: 'restart' });
+  /**
+   * Ends all workers and starts them again.
+   * @param worker the number of one, which alone is
+   * @param error why: it is told in the log, and the worker counts as having failed
+   */
+  restart(worker?: number, error?: string): Promise<void> {
+    return this.#order({
+      command: 'restart',
+      ...(worker === undefined ? {} : { worker }),
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+
+  /**
+   * Ends the workers, then the supervisor with the code of its option `onGiveUp`, and raises an alarm.
+   * @param error why
+   */
+  giveUp(error: string): Promise<void> {
+    return this.#order({ command: 'give-up', error });
   }
 
   /**

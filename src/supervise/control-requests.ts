@@ -59,7 +59,11 @@ export class ControlRequests {
         yield { type: 'scale', now, workers: request.workers };
         break;
       case 'restart':
-        yield { type: 'restart', now };
+        if (request.worker === undefined) yield { type: 'restart', now };
+        else yield { type: 'restart-one', now, id: request.worker, error: request.error };
+        break;
+      case 'give-up':
+        yield { type: 'give-up', now, error: request.error };
         break;
       default:
         yield { type: request.command, now, by: 'the control socket' };

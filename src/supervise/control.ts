@@ -19,9 +19,12 @@ import { MOST_WORKERS } from './options.js';
 
 /** What can be asked of a supervisor. */
 export type Request =
-  | { command: 'status' | 'stop' | 'kill' | 'restart' | 'recycle' }
+  | { command: 'status' | 'stop' | 'kill' | 'recycle' }
   /** `phases`: a line for each, see ChangePhase, comes before the answer. */
   | { command: 'reload' | 'rollback'; phases?: boolean }
+  /** All, or one; `error`: because it fails its checks. */
+  | { command: 'restart'; worker?: number; error?: string }
+  | { command: 'give-up'; error: string }
   | { command: 'scale'; workers: number }
   | { command: 'log'; follow: boolean };
 
@@ -225,17 +228,30 @@ export function parseRequest(line: string): Request | string {
   } catch {
     return 'a request is one line of JSON';
   }
-  const { command, workers, follow, phases } = (value ?? {}) as Record<string, unknown>;
+  const { command, workers, follow, phases, worker, error } = (value ?? {}) as Record<
+    string,
+    unknown
+  >;
   switch (command) {
     case 'status':
     case 'stop':
     case 'kill':
-    case 'restart':
     case 'recycle':
       return { command };
     case 'reload':
     case 'rollback':
       return { command, phases: phases === true };
+    case 'restart':
+      if (worker === undefined) return { command };
+      if (!Number.isInteger(worker) || Number(worker) < 1 || Number(worker) > MOST_WORKERS)
+        return `"worker" must be an integer from 1 to ${MOST_WORKERS}`;
+      return {
+        command,
+        worker: Number(worker),
+        ...(typeof error === 'string' ? { error } : {}),
+      };
+    case 'give-up':
+      return typeof error === 'string' ? { command, error } : '"error" must say why';
     case 'log':
       return { command, follow: follow === true };
     case 'scale':

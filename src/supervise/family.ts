@@ -16,6 +16,12 @@ import { ownChildren } from './proc.js';
 /** How long the end of a worker waits for what was killed with it. In ms. */
 const CLEARING = 1000;
 
+/** How a worker has ended. */
+export interface EndedWorker extends WaitResult {
+  /** Whether the kernel has killed in its group for want of memory; undefined: the group does not tell. */
+  ranOut: boolean | undefined;
+}
+
 /**
  * The processes below this one. Each worker leads a process group of its own; what leaves that group
  * is found by descent, or is in the worker's control group if it has one. Orphans become children of
@@ -75,17 +81,18 @@ export class Families {
   }
 
   /** The children that have ended, reaped; of them the workers. */
-  *reap(): Generator<WaitResult> {
+  *reap(): Generator<EndedWorker> {
     for (let pid = peekEnded(); pid > 0; pid = peekEnded()) {
       const isWorker = this.#workers.has(pid);
       if (isWorker) this.#killRest(pid);
       const result = waitpid(pid);
+      const ranOut = this.#groups.get(pid)?.ranOut();
       this.#forget(pid);
       if (!isWorker) continue;
       // What has left the group of the only worker there was can be nobody else's; beside the next
       // one it could.
       if (this.#workers.size === 0) this.#endOrphans();
-      yield result;
+      yield { ...result, ranOut };
     }
     this.#removeLeft();
   }

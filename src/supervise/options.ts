@@ -7,7 +7,9 @@ import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { findExecutable } from '../posix/path.js';
 import { signalNumber } from '../posix/process.js';
+import type { AlarmHook } from './alarms.js';
 import type { Companion } from './companions.js';
+import { checkLimits, type LimitSettings, type ResourceLimits } from './limits.js';
 import type { Limits, RestartRule } from './policy/state.js';
 import type { ProgramWords } from './program-channel.js';
 
@@ -65,12 +67,25 @@ export interface SuperviseOptions {
    * watchdog.
    */
   watchdog?: number | { timeout: number; ping?: 'automatic' | 'manual' };
-  /** Resident memory in bytes, above which a worker is replaced by a new one; 0 (default): any. */
+  /** Resident memory in bytes, above which a worker is replaced by a new one; 0 (default): any. Short for `limits.memory`. */
   memoryLimit?: number;
+  /** What a worker may use: what is watched, and what the kernel enforces. */
+  limits?: ResourceLimits;
   /** Age at which a worker is replaced by a new one; 0 (default): any. */
   maxLifetime?: number;
   /** By which part of itself `maxLifetime` is longer or shorter at random, 0 to 1. Default 0.1. */
   lifetimeJitter?: number;
+  /**
+   * When to replace all workers, one after the other, by the clock on the wall: a pattern of cron such as `'0 4 * * *'`,
+   * in the time zone of the process. Needs the package croner.
+   */
+  recycleAt?: string;
+  /**
+   * Who is told when a limit is passed, and when the supervisor gives up: a command with its arguments, which gets the
+   * alarm as JSON on its standard input; a URL, to which it is sent by POST; or a file: URL of a module, whose default
+   * export is called with it, in a process of its own (the supervisor runs nothing of the program).
+   */
+  onAlarm?: string | URL | readonly string[];
   /** Exit code of the supervisor when it gives up, 1 to 255. Default 1. */
   onGiveUp?: number;
   /**
@@ -135,6 +150,10 @@ export interface SuperviseOptions {
 export interface SupervisorSettings {
   workers: number;
   limits: Limits;
+  /** What a worker may use. */
+  resources: LimitSettings;
+  recycleAt: string | undefined;
+  onAlarm: AlarmHook | undefined;
   /** Whether a worker pings by itself. */
   automaticPing: boolean;
   /** `offered`: it can be done without. `directory`: made for it alone. */
@@ -185,6 +204,9 @@ const KNOWN: Readonly<Record<keyof SuperviseOptions, true>> = {
   stopTimeout: true,
   watchdog: true,
   memoryLimit: true,
+  limits: true,
+  recycleAt: true,
+  onAlarm: true,
   maxLifetime: true,
   lifetimeJitter: true,
   onGiveUp: true,
@@ -240,6 +262,10 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
   const stopSignal = options.stopSignal ?? 'SIGTERM';
   signalNumber(stopSignal);
   const watchdog = watchdogOf(options.watchdog ?? 0);
+  const resources = checkLimits(options.limits, options.memoryLimit, {
+    cwd: context.cwd,
+    isProgram: options.exec !== undefined,
+  });
   return {
     workers: count('workers', 1, MOST_WORKERS),
     limits: {
@@ -256,11 +282,15 @@ export function checkOptions(options: SuperviseOptions, context: Context): Super
       stopSignal,
       stopTimeout: count('stopTimeout', 10_000),
       watchdog: watchdog.timeout,
-      memoryLimit: count('memoryLimit', 0, Number.MAX_SAFE_INTEGER),
+      usage: resources.usage,
       maxLifetime: count('maxLifetime', 0),
       lifetimeJitter: fraction(options.lifetimeJitter ?? 0.1, 'options.lifetimeJitter'),
       giveUpCode: integer(options.onGiveUp ?? 1, 'options.onGiveUp', 1, 255),
     },
+    resources,
+    recycleAt:
+      options.recycleAt === undefined ? undefined : text(options.recycleAt, 'options.recycleAt'),
+    onAlarm: options.onAlarm === undefined ? undefined : hookOf(options.onAlarm, context),
     automaticPing: watchdog.automatic,
     keepPrevious: flag(options.keepPrevious ?? true, 'options.keepPrevious'),
     keeper: flag(options.keeper ?? false, 'options.keeper'),
@@ -366,10 +396,28 @@ function groupOf(value: string, { cwd }: Context): string {
   return value === 'auto' || value === 'none' ? value : resolve(cwd, value);
 }
 
-function command(words: readonly string[], context: Context): readonly string[] {
+function hookOf(value: string | URL | readonly string[], context: Context): AlarmHook {
+  const name = 'options.onAlarm';
+  if (Array.isArray(value)) return { kind: 'command', argv: command(value, context, name) };
+  const url = value instanceof URL ? value.href : text(value, name);
+  const protocol = URL.canParse(url) ? new URL(url).protocol : '';
+  if (protocol === 'http:' || protocol === 'https:') return { kind: 'http', url };
+  if (protocol === 'file:') return { kind: 'module', url };
+  throw outOfRange(
+    name,
+    'an http:, https: or file: URL, or an Array of a program and its arguments',
+    value,
+  );
+}
+
+function command(
+  words: readonly string[],
+  context: Context,
+  name = 'options.exec',
+): readonly string[] {
   if (!Array.isArray(words) || words.length === 0) {
-    throw invalidType('options.exec', 'an Array of a program and its arguments', words);
+    throw invalidType(name, 'an Array of a program and its arguments', words);
   }
-  const [program, ...args] = words.map((word, index) => text(word, `options.exec[${index}]`));
+  const [program, ...args] = words.map((word, index) => text(word, `${name}[${index}]`));
   return [findExecutable(program!, context.cwd, context.path), ...args];
 }

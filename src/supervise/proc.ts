@@ -1,5 +1,6 @@
 // What /proc says about workers. Elsewhere nothing is known of them.
 
+import { readdirSync } from '../builtin/fs.js';
 import { readProc, statFields } from '../posix/processes.js';
 
 /** The children of this process; undefined where the kernel does not list them. */
@@ -18,6 +19,17 @@ export function residentMemory(pid: number): number | undefined {
 export function enoughMemory(): boolean {
   const available = process.availableMemory?.() ?? Number.POSITIVE_INFINITY;
   return available >= (residentMemory(process.pid) ?? 0);
+}
+
+/** Open descriptors, as a part of the soft limit; undefined: it is another user's. */
+export function descriptorShare(pid: number): number | undefined {
+  const limit = readProc(`/proc/${pid}/limits`)?.match(/^Max open files\s+(\d+)/m)?.[1];
+  if (limit === undefined) return undefined;
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length / Number(limit);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The kernel's unit of time in /proc, the same on every architecture that Node runs on. */

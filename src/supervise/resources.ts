@@ -74,14 +74,28 @@ function openChannels(
   return new ProgramChannels(words, control?.path, opened !== undefined);
 }
 
-function openGroups({ cgroup }: SupervisorSettings, journal: Journal): Groups | undefined {
-  if (cgroup === 'none') return undefined;
-  if (cgroup !== 'auto') return new Groups(cgroup);
-  const own = delegatedGroup();
-  if (own === undefined) return undefined;
+function openGroups(
+  { cgroup, resources }: SupervisorSettings,
+  journal: Journal,
+): Groups | undefined {
+  const { group: limits } = resources;
+  const unenforced = (error: string) => {
+    const files = limits.map(([file]) => file).join(', ');
+    if (limits.length > 0)
+      journal.tell({ event: 'no-limits', error: `${files} are not enforced: ${error}` });
+  };
+  const own = cgroup === 'auto' ? delegatedGroup() : cgroup === 'none' ? undefined : cgroup;
+  if (own === undefined) {
+    unenforced('workers have no control groups of their own (see the option cgroup)');
+    return undefined;
+  }
   try {
-    return new Groups(own);
+    const groups = new Groups(own, limits);
+    if (groups.problem !== undefined) unenforced(groups.problem);
+    return groups;
   } catch (error) {
+    if (cgroup !== 'auto') throw error;
+    unenforced((error as Error).message);
     journal.tell({ event: 'no-cgroup', error: (error as Error).message });
     return undefined;
   }

@@ -1,18 +1,23 @@
 // The supervisor's decisions in words.
 
-import type { Decision, Exit, Outcome } from './policy/state.js';
+import type { Decision, Exit, Outcome, Resource } from './policy/state.js';
 
 export type Level = 'info' | 'warn' | 'error';
 
 export function levelOf(decision: Decision): Level {
   switch (decision.event) {
     case 'give-up':
+    case 'gave-up':
     case 'failed':
       return 'error';
     case 'exit':
       return decision.cause === 'itself' && decision.exitCode !== 0 ? 'warn' : 'info';
     case 'end':
       return decision.cause === 'watchdog' || decision.cause === 'not ready' ? 'warn' : 'info';
+    case 'unhealthy':
+    case 'alarm':
+    case 'alarm-failed':
+    case 'no-limits':
     case 'backoff':
     case 'refused':
     case 'kill':
@@ -66,6 +71,20 @@ export function sentence(decision: Decision): string {
       return `worker ${decision.worker} is being replaced: ${decision.reason}`;
     case 'replacement-failed':
       return `worker ${decision.worker} stays: its replacement failed (${decision.reason})`;
+    case 'unhealthy':
+      return `worker ${decision.worker} fails its checks: ${decision.error}`;
+    case 'alarm':
+      return `worker ${decision.worker} passes its limit of ${decision.resource}: ${amount(decision.resource, decision.value)}, more than ${amount(decision.resource, decision.limit)}`;
+    case 'alarm-over':
+      return `worker ${decision.worker} keeps its limit of ${decision.resource} again: ${amount(decision.resource, decision.value)}`;
+    case 'alarm-failed':
+      return `nobody was told of an alarm: ${decision.error}`;
+    case 'no-limits':
+      return decision.error;
+    case 'schedule':
+      return `workers will be replaced at ${decision.next}`;
+    case 'gave-up':
+      return `giving up with code ${decision.code}: ${decision.error}`;
     case 'serving':
       return `all ${decision.workers} workers are ready`;
     case 'recycled':
@@ -98,5 +117,19 @@ export function sentence(decision: Decision): string {
       return `ended with code ${decision.code}`;
     case 'failed':
       return 'the supervisor failed: please report this';
+  }
+}
+
+/** What is measured of a worker, with its unit. */
+function amount(resource: Resource, value: number): string {
+  switch (resource) {
+    case 'memory':
+      return `${Math.round(value / 2 ** 20)} MiB`;
+    case 'cpu':
+      return `${value.toFixed(2)} processors`;
+    case 'event-loop delay':
+      return `${Math.round(value)} ms`;
+    case 'descriptors':
+      return `${Math.round(value * 100)} %`;
   }
 }

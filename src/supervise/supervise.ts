@@ -30,6 +30,7 @@ import { leaveDataOf } from './data-client.js';
 import type { CopiedImage } from './image-process.js';
 import { KeeperSuperior } from './keeper.js';
 import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
+import { SelfWatch } from './self-watch.js';
 import { Spawner } from './spawner.js';
 import type { ForkedWorker } from './starter.js';
 import { findSuperior, type Superior } from './superior.js';
@@ -249,7 +250,9 @@ function makeWorker(
   reportsTo: Superior,
 ): Worker {
   const pingEvery = settings.automaticPing ? settings.limits.watchdog / 3 : 0;
-  const worker = new Worker(identity, pipe, { stopSignal: settings.limits.stopSignal, pingEvery });
+  const { stopSignal } = settings.limits;
+  const watch = SelfWatch.start(settings.resources, pipe, identity.id);
+  const worker = new Worker(identity, pipe, { stopSignal, pingEvery, watch });
   trace?.('worker', `is worker ${identity.id}, generation ${identity.generation}`);
   reportsTo.handOver(worker);
   thisProcess.isWorker = true;

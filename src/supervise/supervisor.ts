@@ -11,24 +11,26 @@ import { errorText } from '../posix/errors.js';
 import { waitUntil } from '../posix/pause.js';
 import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
+import { Alarms } from './alarms.js';
 import { Companions } from './companions.js';
 import type { Request, Requester, RequestSource } from './control.js';
 import { answer, ControlRequests } from './control-requests.js';
 import { garbageCollector } from './heap.js';
 import type { CopiedImage } from './image-process.js';
 import { type Asker, type ImageRules, Images } from './images.js';
-import { MemoryWatch } from './memory.js';
 import type { SupervisorSettings } from './options.js';
 import { decide, initial, nextDeadline } from './policy/policy.js';
 import type { Action, Decision, Event, State } from './policy/state.js';
 import { enoughMemory } from './proc.js';
 import { Resources } from './resources.js';
+import { Schedule } from './schedule.js';
 import { actionOf, type SignalAction } from './signals.js';
 import { Spares } from './spares.js';
 import type { Spawner } from './spawner.js';
 import { type ForkedWorker, type StartedProcess, Starter } from './starter.js';
 import { statusOf } from './status.js';
 import type { Superior } from './superior.js';
+import { UsageWatch } from './usage.js';
 import type { WorkerIdentity } from './worker.js';
 import { Workers } from './workers.js';
 
@@ -36,6 +38,8 @@ import { Workers } from './workers.js';
 const LATE = 1000;
 /** How long the end waits for what was killed. In ms. */
 const CLEARING = 5000;
+/** How long it waits for who is being told of an alarm. In ms. */
+const TELLING = 10_000;
 /** So much longer than the workers may take the service manager is told to wait. In ms. */
 const LEEWAY = CLEARING + 1000;
 /** After so many the supervisor collects its garbage. */
@@ -57,7 +61,9 @@ export class Supervisor {
   readonly #requests: ControlRequests | undefined;
   readonly #images: Images | undefined;
   readonly #companions: Companions | undefined;
-  readonly #memory: MemoryWatch;
+  readonly #usage: UsageWatch;
+  readonly #schedule: Schedule;
+  readonly #alarms: Alarms | undefined;
   readonly #workers: Workers;
   readonly #spares: Spares;
   readonly #queue: Event[] = [];
@@ -88,18 +94,28 @@ export class Supervisor {
     const since = performance.now();
     this.#reportsTo = reportsTo;
     this.#isTrial = reportsTo.isTrial === true;
+    this.#schedule = new Schedule(settings.recycleAt, since);
     this.#resources = new Resources(settings, this.#reopenSignal);
     const { control, groups, channels, journal } = this.#resources;
     const program = settings.exec && { argv: settings.exec, channels: channels! };
     this.#starter = new Starter(spawner, groups, program);
-    this.#memory = new MemoryWatch(settings.limits.memoryLimit, since);
+    const { usage, interval } = settings.resources;
+    this.#usage = new UsageWatch(usage, interval, since);
     this.#workers = new Workers(
-      () => this.#memory.ranOut(),
+      () => this.#usage.ranOut(),
       (pid) => this.#reload(`worker with pid ${pid}`),
+      (pid, delay) => this.#usage.delayed(pid, delay, performance.now()),
     );
     this.#spares = new Spares(this.#starter.forks ? settings.spare : 0, (pid) =>
       this.#workers.attends(pid),
     );
+    this.#alarms =
+      settings.onAlarm &&
+      new Alarms(
+        settings.onAlarm,
+        (pid) => this.#workers.adopt(pid),
+        (decision) => this.#tell(decision),
+      );
     const limits = { ...settings.limits, arrives: spawner?.arrives === true };
     const isKeeper = 'image' in images && images.keeper;
     this.#state = initial(limits, isKeeper ? 'parked' : 'running');
@@ -232,7 +248,8 @@ export class Supervisor {
       this.#companions?.deadline ?? Number.POSITIVE_INFINITY,
       nextDeadline(this.#state),
       this.#spares.dueAt,
-      this.#memory.next,
+      this.#usage.next,
+      this.#schedule.next,
       this.#nextPing,
       this.#images?.deadline ?? Number.POSITIVE_INFINITY,
     );
@@ -252,7 +269,8 @@ export class Supervisor {
   #timePassed(now: number, deadline: number): void {
     const late = now - deadline > LATE ? now - deadline : 0;
     this.#queue.push({ type: 'tick', now, late });
-    this.#queue.push(...this.#memory.sample(this.#pids(), now));
+    this.#queue.push(...this.#usage.sample(this.#pids(), now));
+    if (this.#schedule.isDue(now)) this.#queue.push({ type: 'recycle', now });
     this.#images?.timePassed(now);
     if (now < this.#nextPing) return;
     this.#managerTold(this.#reportsTo.ping());
@@ -300,7 +318,8 @@ export class Supervisor {
     const isOther =
       event.type === 'exited' &&
       (this.#images?.exited(event.pid, event.outcome) === true ||
-        this.#companions?.exited(event.pid, event.outcome, event.now) === true);
+        this.#companions?.exited(event.pid, event.outcome, event.now) === true ||
+        this.#alarms?.exited(event.pid, event.outcome) === true);
     if (!isOther) this.#queue.push(event);
   }
 
@@ -456,6 +475,7 @@ export class Supervisor {
     const told = decision.event === 'exit' ? reports.exit(decision) : decision;
     const line = this.#resources.journal.tell(told);
     this.#requests?.tell(decision, line, reports.lastError);
+    this.#alarms?.decided(decision);
     this.#reportsTo.log?.(line);
     if (decision.event === 'serving') this.#isTrial = false;
     if (told.event !== 'exit' || !this.#isTrial) return;
@@ -479,7 +499,18 @@ export class Supervisor {
     }
   }
 
+  /** Whoever is being told of an alarm lives no longer than this process. */
+  #awaitAlarms(): void {
+    if (this.#alarms === undefined) return;
+    const areTold = () => {
+      for (const event of this.#workers.reap(performance.now())) this.#childEvent(event);
+      return this.#alarms!.idle;
+    };
+    waitUntil(areTold, TELLING, 10);
+  }
+
   #exit(code: number): never {
+    this.#awaitAlarms();
     waitUntil(() => !this.#workers.clear(), CLEARING, 2);
     this.#resources.groups?.[Symbol.dispose]();
     this.#resources.channels?.[Symbol.dispose]();

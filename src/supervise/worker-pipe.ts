@@ -14,6 +14,8 @@ export type Message =
   | { type: 'status'; text: string }
   /** JSON, as doublefork/health makes and reads it. */
   | { type: 'health'; text: string }
+  /** By how many ms its event loop is late. */
+  | { type: 'delay'; text: string }
   | { type: 'error'; text: string };
 
 const letters = {
@@ -23,6 +25,7 @@ const letters = {
   L: 'reload',
   S: 'status',
   H: 'health',
+  D: 'delay',
   E: 'error',
 } as const;
 
@@ -90,7 +93,8 @@ export class WorkerPipeReader implements MessageSource {
 function parse(line: string): Message | undefined {
   const type = letters[line[0] as keyof typeof letters];
   if (type === undefined) return undefined;
-  if (type !== 'status' && type !== 'error' && type !== 'health') return { type };
+  if (type !== 'status' && type !== 'error' && type !== 'health' && type !== 'delay')
+    return { type };
   try {
     return { type, text: String(JSON.parse(line.slice(1))) };
   } catch {
@@ -137,6 +141,10 @@ export class WorkerPipeWriter implements Disposable {
 
   health(text: string): void {
     this.#send('health', `H${JSON.stringify(text.slice(0, LONGEST_TEXT))}\n`);
+  }
+
+  delay(ms: number): void {
+    this.#send('delay', `D${Math.round(ms)}\n`);
   }
 
   error(text: string): void {

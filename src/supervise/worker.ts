@@ -16,6 +16,8 @@ export interface WorkerSettings {
   stopSignal: NodeJS.Signals;
   /** How often to ping, in ms; 0: when told to. */
   pingEvery: number;
+  /** Of what it uses. */
+  watch: Disposable | undefined;
 }
 
 /** A worker, as seen by itself. */
@@ -32,6 +34,7 @@ export class Worker implements Disposable {
   readonly #stopSignals: ReadonlySet<NodeJS.Signals>;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   readonly #cleanups: (() => unknown)[] = [];
+  readonly #watch: Disposable | undefined;
   #stop: AbortController | undefined;
   #ready = false;
 
@@ -42,6 +45,7 @@ export class Worker implements Disposable {
     this.restarts = identity.restarts;
     this.pingEvery = settings.pingEvery;
     this.#pipe = pipe;
+    this.#watch = settings.watch;
     this.#stopSignals = new Set(['SIGTERM', 'SIGINT', settings.stopSignal]);
     process.on('uncaughtExceptionMonitor', this.#onException);
     if (settings.pingEvery > 0) {
@@ -151,6 +155,7 @@ export class Worker implements Disposable {
   /** Lets go of the supervisor: in a copy of this process, which is nobody's worker, or another one. */
   [Symbol.dispose](): void {
     clearInterval(this.#heartbeat);
+    this.#watch?.[Symbol.dispose]();
     process.off('uncaughtExceptionMonitor', this.#onException);
     for (const name of this.#stopSignals) process.off(name, this.#onStop);
     this.#pipe.close();

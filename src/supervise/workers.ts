@@ -2,9 +2,9 @@
 // that they end.
 
 import { POLLIN, type PollRequest } from '../posix/descriptor.js';
-import { signalNumber, type WaitResult } from '../posix/process.js';
+import { signalNumber } from '../posix/process.js';
 import { signalFate } from '../posix/processes.js';
-import { Families, killQuietly } from './family.js';
+import { type EndedWorker, Families, killQuietly } from './family.js';
 import type { Event, Outcome } from './policy/state.js';
 import { WorkerReports } from './reports.js';
 import type { SpareProcess, StartedProcess } from './starter.js';
@@ -18,13 +18,20 @@ export class Workers {
   readonly #arriving = new Map<number, Set<NodeJS.Signals>>();
   readonly #memoryRanOut: () => boolean;
   readonly #onReload: (pid: number) => void;
+  readonly #onDelay: (pid: number, delay: number) => void;
 
   /**
    * @param memoryRanOut tells of a process that was killed whether it was for want of memory
    * @param onReload hears of a worker that asks for the next version
+   * @param onDelay hears by how many ms the event loop of one is late
    */
-  constructor(memoryRanOut: () => boolean, onReload: (pid: number) => void) {
+  constructor(
+    memoryRanOut: () => boolean,
+    onReload: (pid: number) => void,
+    onDelay: (pid: number, delay: number) => void,
+  ) {
     this.#onReload = onReload;
+    this.#onDelay = onDelay;
     this.#memoryRanOut = memoryRanOut;
   }
 
@@ -75,6 +82,7 @@ export class Workers {
       else if (message.type === 'health') this.reports.health(pid, message.text);
       else if (message.type === 'error') this.reports.error(pid, message.text);
       else if (message.type === 'reload') this.#onReload(pid);
+      else if (message.type === 'delay') this.#onDelay(pid, Number(message.text));
       else {
         if (message.type === 'arrived') this.#deliverSignals(pid);
         yield { type: message.type, now, pid };
@@ -93,7 +101,10 @@ export class Workers {
     for (const result of this.#families.reap()) yield* this.#exited(result, now);
   }
 
-  *#exited({ pid, exitCode, signal, coreDumped }: WaitResult, now: number): Generator<Event> {
+  *#exited(
+    { pid, exitCode, signal, coreDumped, ranOut }: EndedWorker,
+    now: number,
+  ): Generator<Event> {
     for (const source of this.#sources.get(pid) ?? []) {
       // Its last words, and that it was ready, come before its end.
       yield* this.#readFrom(source, pid, now);
@@ -102,7 +113,7 @@ export class Workers {
     this.#sources.delete(pid);
     this.#arriving.delete(pid);
     this.reports.gone(pid);
-    const outOfMemory = signal === 'SIGKILL' && this.#memoryRanOut();
+    const outOfMemory = signal === 'SIGKILL' && (ranOut ?? this.#memoryRanOut());
     const outcome: Outcome = { exitCode, signal, coreDumped, outOfMemory };
     yield { type: 'exited', now, pid, outcome, random: Math.random() };
   }

@@ -66,7 +66,9 @@ function mainExited(
   } else if (process.cause === 'restart') {
     slot.startAt = t.now;
   } else {
+    // Told to end for a fault, it may end well: that is no reason to leave it down.
+    const isFault = process.cause === 'unhealthy';
     const healthy = uptime >= t.state.limits.minUptime && process.wasReady;
-    restartOrNot(t, slot, { healthy, outcome, random });
+    restartOrNot(t, slot, { healthy, isFault, outcome, random });
   }
 }

@@ -42,6 +42,33 @@ export function restartAll(t: Transition): void {
   }
 }
 
+/** One worker alone. One that is down is started. */
+export function restartOne(
+  t: Transition,
+  { id, error }: { id: number; error: string | undefined },
+): void {
+  const slot = slotOf(t.state, id);
+  if (slot === undefined || !slot.wanted) return;
+  const main = mainOf(slot);
+  if (error !== undefined) {
+    // What is not there, or ends already, is seen to.
+    if (main?.phase !== 'ready') return;
+    t.tell({ event: 'unhealthy', worker: id, pid: main.pid, error });
+    t.happen(slot, main, { type: 'end', cause: 'unhealthy' });
+    return;
+  }
+  slot.failures = [];
+  if (main === undefined && !slot.forking) slot.startAt = t.now;
+  endProcesses(t, slot, 'restart');
+}
+
+/** Somebody who looks after the workers sees no way to help them. */
+export function giveUpOnRequest(t: Transition, { error }: { error: string }): void {
+  const code = t.state.limits.giveUpCode;
+  t.tell({ event: 'gave-up', error, code });
+  stop(t, code);
+}
+
 export function recycle(t: Transition): void {
   t.state.recycling = true;
   for (const slot of t.state.slots) requestReplacement(t, slot, 'recycle');

@@ -4,20 +4,23 @@
 import { drawConsequences } from './consequences.js';
 import { askToEnd, changeCause, exited, kill } from './ending.js';
 import {
+  giveUpOnRequest,
   haveWorkers,
   park,
   recycle,
   restartAll,
+  restartOne,
   resume,
   scale,
   stopAtOnce,
   stopOnRequest,
 } from './orders.js';
-import { checkMemory, replaceForAge } from './replacements.js';
+import { replaceForAge } from './replacements.js';
 import { expiryOf } from './slot.js';
 import { arrived, becameReady, forked, resetWatchdog, unforked } from './starting.js';
 import type { Action, Event, Limits, State, SupervisorPhase } from './state.js';
 import { type ProcessEvent, type ProcessTable, Transition } from './transition.js';
+import { checkUsage } from './usage.js';
 
 /** A supervisor that has not started anything yet; parked: another image is to serve. */
 export function initial(limits: Limits, phase: 'running' | 'parked' = 'running'): State {
@@ -71,7 +74,7 @@ const everyPhase = {
   arrived: toProcess,
   ready: toProcess,
   ping: toProcess,
-  memory: toProcess,
+  usage: toProcess,
   exited: toProcess,
   tick: timePassed,
   kill: stopAtOnce,
@@ -84,6 +87,8 @@ const supervisorTable: Readonly<Record<Exclude<SupervisorPhase, 'ended'>, Superv
     start: haveWorkers,
     stop: stopOnRequest,
     restart: restartAll,
+    'restart-one': restartOne,
+    'give-up': giveUpOnRequest,
     recycle,
     scale,
     park,
@@ -94,6 +99,8 @@ const supervisorTable: Readonly<Record<Exclude<SupervisorPhase, 'ended'>, Superv
     start: ignore,
     stop: stopOnRequest,
     restart: ignore,
+    'restart-one': ignore,
+    'give-up': ignore,
     recycle: ignore,
     scale: ignore,
     park: ignore,
@@ -104,6 +111,8 @@ const supervisorTable: Readonly<Record<Exclude<SupervisorPhase, 'ended'>, Superv
     start: ignore,
     stop: ignore,
     restart: ignore,
+    'restart-one': ignore,
+    'give-up': ignore,
     recycle: ignore,
     scale: ignore,
     park: ignore,
@@ -116,7 +125,7 @@ const processTable: ProcessTable = {
     arrived,
     ready: becameReady,
     ping: ignore,
-    memory: ignore,
+    usage: ignore,
     overdue: (t, slot, process) => askToEnd(t, slot, process, 'not ready'),
     expired: ignore,
     end: (t, slot, process, { cause }) => askToEnd(t, slot, process, cause),
@@ -126,7 +135,7 @@ const processTable: ProcessTable = {
     arrived: ignore,
     ready: ignore,
     ping: resetWatchdog,
-    memory: checkMemory,
+    usage: checkUsage,
     overdue: (t, slot, process) => askToEnd(t, slot, process, 'watchdog'),
     expired: replaceForAge,
     end: (t, slot, process, { cause }) => askToEnd(t, slot, process, cause),
@@ -136,7 +145,7 @@ const processTable: ProcessTable = {
     arrived: ignore,
     ready: ignore,
     ping: ignore,
-    memory: ignore,
+    usage: ignore,
     overdue: kill,
     expired: ignore,
     end: changeCause,
@@ -146,7 +155,7 @@ const processTable: ProcessTable = {
     arrived: ignore,
     ready: ignore,
     ping: ignore,
-    memory: ignore,
+    usage: ignore,
     overdue: ignore,
     expired: ignore,
     end: changeCause,
@@ -180,7 +189,10 @@ function copy(state: State): State {
     ...state,
     slots: state.slots.map((slot) => ({
       ...slot,
-      processes: slot.processes.map((process) => ({ ...process })),
+      processes: slot.processes.map((process) => ({
+        ...process,
+        gauges: { ...process.gauges },
+      })),
       failures: [...slot.failures],
     })),
     replacements: [...state.replacements],

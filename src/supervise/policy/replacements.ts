@@ -10,17 +10,6 @@ export function requestReplacement(t: Transition, slot: Slot, reason: Replacemen
   t.state.replacements.push({ id: slot.id, reason });
 }
 
-export function checkMemory(
-  t: Transition,
-  slot: Slot,
-  process: WorkerProcess,
-  { bytes }: { bytes: number },
-): void {
-  const { memoryLimit } = t.state.limits;
-  if (memoryLimit === 0 || bytes <= memoryLimit || process.role !== 'main') return;
-  if (t.now >= slot.replaceAfter) requestReplacement(t, slot, 'memory');
-}
-
 export function replaceForAge(t: Transition, slot: Slot, process: WorkerProcess): void {
   process.expires = never;
   requestReplacement(t, slot, 'lifetime');

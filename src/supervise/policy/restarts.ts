@@ -11,13 +11,18 @@ const FAILURES_KEPT = 100;
 export function restartOrNot(
   t: Transition,
   slot: Slot,
-  { healthy, outcome, random }: { healthy: boolean; outcome: Outcome; random: number },
+  {
+    healthy,
+    isFault,
+    outcome,
+    random,
+  }: { healthy: boolean; isFault: boolean; outcome: Outcome; random: number },
 ): void {
   const { limits } = t.state;
   const { restart, maxRestarts, maxFailures } = limits;
   countFailure(t, slot, healthy);
   const failures = slot.failures.length;
-  if (restart === 'never' || (restart === 'on-failure' && outcome.exitCode === 0)) {
+  if (restart === 'never' || (restart === 'on-failure' && outcome.exitCode === 0 && !isFault)) {
     leaveDown(t, slot);
   } else if (maxFailures > 0 && failures > maxFailures) {
     giveUp(t, slot);

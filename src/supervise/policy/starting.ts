@@ -42,6 +42,7 @@ function newProcess(
     cause: undefined,
     deadline: after(now, readyTimeout),
     expires: maxLifetime === 0 ? never : now + lifetime,
+    gauges: {},
   };
 }
 

@@ -13,6 +13,25 @@ export interface Outcome {
 /** When a worker is started again after it ended by itself. */
 export type RestartRule = 'always' | 'on-failure' | 'never';
 
+/** What is measured of each worker. */
+export type Resource = 'memory' | 'cpu' | 'event-loop delay' | 'descriptors';
+
+/** Memory in bytes, cpu in processors, event-loop delay in ms, descriptors as a part of their limit; 0: none. */
+export interface UsageLimit {
+  /** Above this an alarm is raised. */
+  warn: number;
+  /** Above this the worker is replaced. */
+  replace: number;
+}
+
+/** How one resource of one process has been. */
+export interface Gauge {
+  /** How often in a row it was above the limit that warns, and above the one that replaces. */
+  warned: number;
+  exceeded: number;
+  raised: boolean;
+}
+
 /** What the policy goes by. Times in ms, memory in bytes; 0 means without limit. */
 export interface Limits {
   restart: RestartRule;
@@ -29,14 +48,21 @@ export interface Limits {
   stopSignal: NodeJS.Signals;
   stopTimeout: number;
   watchdog: number;
-  memoryLimit: number;
+  usage: Readonly<Record<Resource, UsageLimit>>;
   maxLifetime: number;
   lifetimeJitter: number;
   giveUpCode: number;
 }
 
-/** Why a process is being ended. The last two are faults of its own. */
-export type Cause = 'stop' | 'restart' | 'scale' | 'replaced' | 'not ready' | 'watchdog';
+/** Why a process is being ended. The last three are faults of its own. */
+export type Cause =
+  | 'stop'
+  | 'restart'
+  | 'scale'
+  | 'replaced'
+  | 'not ready'
+  | 'watchdog'
+  | 'unhealthy';
 
 export type ProcessPhase = 'starting' | 'ready' | 'stopping' | 'killing';
 
@@ -54,6 +80,7 @@ export interface WorkerProcess {
   deadline: number;
   /** When it is to be replaced for its age. */
   expires: number;
+  gauges: Partial<Record<Resource, Gauge>>;
 }
 
 /** A worker: a place that one process after another fills. */
@@ -74,7 +101,7 @@ export interface Slot {
   forking: boolean;
   /** Forks that the kernel refused, in a row. */
   refusals: number;
-  /** Before this time it is not replaced again for memory. */
+  /** Before this time it is not replaced again for what it uses. */
   replaceAfter: number;
   lastExit: Outcome | undefined;
 }
@@ -83,7 +110,7 @@ export interface Slot {
 export type SupervisorPhase = 'running' | 'parked' | 'stopping' | 'ended';
 
 /** Why a worker that serves is to be replaced. */
-export type ReplacementReason = 'recycle' | 'memory' | 'lifetime';
+export type ReplacementReason = 'recycle' | 'lifetime' | Resource;
 
 export interface State {
   limits: Limits;
@@ -109,13 +136,17 @@ export type Event = { now: number } & (
   | { type: 'arrived'; pid: number }
   | { type: 'ready'; pid: number }
   | { type: 'ping'; pid: number }
-  | { type: 'memory'; pid: number; bytes: number }
+  | { type: 'usage'; pid: number; resource: Resource; value: number }
   | { type: 'exited'; pid: number; outcome: Outcome; random: number }
   /** Time has passed; `late`: by how much more than was asked for. */
   | { type: 'tick'; late: number }
   | { type: 'stop'; by: string }
   | { type: 'kill'; by: string }
   | { type: 'restart' }
+  /** One worker, on request; `error`: because it fails its checks. */
+  | { type: 'restart-one'; id: number; error: string | undefined }
+  /** Nothing helps any more. */
+  | { type: 'give-up'; error: string }
   | { type: 'recycle' }
   | { type: 'scale'; workers: number }
   /** Another image of the program serves from now on. */
@@ -159,6 +190,22 @@ export type Decision =
   | { event: 'kill'; worker: number; pid: number }
   | { event: 'replace'; worker: number; pid: number; reason: ReplacementReason }
   | { event: 'replacement-failed'; worker: number; reason: ReplacementReason }
+  | { event: 'unhealthy'; worker: number; pid: number; error: string }
+  /** A limit of a worker, passed, and kept again. */
+  | {
+      event: 'alarm' | 'alarm-over';
+      worker: number;
+      pid: number;
+      resource: Resource;
+      value: number;
+      limit: number;
+    }
+  /** Nobody could be told of an alarm. */
+  | { event: 'alarm-failed'; error: string }
+  /** Limits that the kernel does not enforce here. */
+  | { event: 'no-limits'; error: string }
+  | { event: 'schedule'; next: string }
+  | { event: 'gave-up'; error: string; code: number }
   | { event: 'serving'; workers: number }
   | { event: 'recycled' }
   | { event: 'scale'; from: number; to: number }

@@ -6,6 +6,7 @@ import type {
   Decision,
   Outcome,
   ProcessPhase,
+  Resource,
   Slot,
   State,
   WorkerProcess,
@@ -16,7 +17,7 @@ export type ProcessEvent =
   | { type: 'arrived' }
   | { type: 'ready' }
   | { type: 'ping' }
-  | { type: 'memory'; bytes: number }
+  | { type: 'usage'; resource: Resource; value: number }
   /** Its phase has lasted too long. */
   | { type: 'overdue' }
   /** It is old enough to be replaced. */

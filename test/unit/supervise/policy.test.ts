@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { nextDeadline } from '../../../src/supervise/policy/policy.js';
-import { crash, exit, World } from './world.js';
+import { crash, exit, limits, World } from './world.js';
 
 const wait = (world: World) => nextDeadline(world.state) - world.now;
 
@@ -303,19 +303,22 @@ describe('replacement', () => {
   });
 
   test('too much memory: replaced, and after a failure not again for a while', () => {
-    const world = new World({ manualReady: true, memoryLimit: 1000 });
+    const world = new World({
+      manualReady: true,
+      usage: { ...limits.usage, memory: { warn: 0, replace: 1000 } },
+    });
     const { pid } = world.main();
     world.send({ type: 'ready', pid });
-    world.send({ type: 'memory', pid, bytes: 1000 });
+    world.send({ type: 'usage', pid, resource: 'memory', value: 1000 });
     expect(world.processes.size).toBe(1);
-    world.send({ type: 'memory', pid, bytes: 1001 });
-    world.send({ type: 'memory', pid, bytes: 1001 });
+    world.send({ type: 'usage', pid, resource: 'memory', value: 1001 });
+    world.send({ type: 'usage', pid, resource: 'memory', value: 1001 });
     expect(world.processes.size).toBe(2);
     world.exited([...world.processes.keys()].at(-1)!, exit(1));
-    world.send({ type: 'memory', pid, bytes: 1001 });
+    world.send({ type: 'usage', pid, resource: 'memory', value: 1001 });
     expect(world.processes.size).toBe(1);
     world.pass(30_000);
-    world.send({ type: 'memory', pid, bytes: 1001 });
+    world.send({ type: 'usage', pid, resource: 'memory', value: 1001 });
     expect(world.processes.size).toBe(2);
   });
 

@@ -24,7 +24,12 @@ export const limits: Limits = {
   stopSignal: 'SIGTERM',
   stopTimeout: 10_000,
   watchdog: 0,
-  memoryLimit: 0,
+  usage: {
+    memory: { warn: 0, replace: 0 },
+    cpu: { warn: 0, replace: 0 },
+    'event-loop delay': { warn: 0, replace: 0 },
+    descriptors: { warn: 0, replace: 0 },
+  },
   maxLifetime: 0,
   lifetimeJitter: 0,
   giveUpCode: 1,
