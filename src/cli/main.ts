@@ -57,7 +57,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./logrotate.js'),
   },
   unit: {
-    summary: 'make the systemd units of a program, and install them',
+    summary: 'make what systemd or another manager needs to run a program, and install it',
     load: () => import('./unit.js'),
   },
   check: { summary: 'look whether a config file is right', load: () => import('./check.js') },

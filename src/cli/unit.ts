@@ -1,39 +1,30 @@
-// doublefork unit <name>: the units with which systemd runs an app.
+// doublefork unit <name>: what a service manager needs to run an app.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { spawnSync } from '../builtin/child_process.js';
-import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from '../builtin/fs.js';
-import { isAbsolute, join, resolve } from '../builtin/path.js';
-import { type App, isSupervised } from '../control/app.js';
+import { realpathSync } from '../builtin/fs.js';
+import { isAbsolute, resolve } from '../builtin/path.js';
+import { optionOf } from '../config/keys.js';
+import { type App, CAPTURE, isSupervised } from '../control/app.js';
+import { controlFor } from '../control/folders.js';
 import { findProgram } from '../control/program.js';
 import { print, printJson, write } from './output.js';
 import { configHere, STRANGER, subjects } from './targets.js';
-import {
-  SERVICE_TYPES,
-  type ServiceType,
-  serviceUnit,
-  signature,
-  socketUnit,
-  type UnitFacts,
-} from './unit-systemd.js';
+import { type Scope, seconds, stopFacts, type UnitFacts, type UnitFile } from './units/facts.js';
+import { put, remove } from './units/install.js';
+import { isOfSystemd, KINDS, type Kind, type KindName, type Place } from './units/kinds.js';
 
 interface Options {
   config?: string;
-  type?: ServiceType;
+  type?: KindName;
   user?: string;
+  scope?: Scope;
   harden?: boolean;
   socket: string[];
-  directory: string;
+  directory?: string;
   install?: boolean;
   uninstall?: boolean;
   dryRun?: boolean;
   json?: boolean;
-}
-
-/** A file to be written. */
-interface UnitFile {
-  file: string;
-  text: string;
 }
 
 export function declare(command: Command): void {
@@ -43,19 +34,25 @@ export function declare(command: Command): void {
     .addOption(
       new Option(
         '--type <type>',
-        'how systemd learns that it serves; notify unless the app has no way to say so',
-      ).choices(SERVICE_TYPES),
+        'of systemd, how it learns that the program serves: notify unless the app has no way to say so; or another manager',
+      ).choices(Object.keys(KINDS)),
     )
     .option('--user <user>', 'the user it runs as; default: that of the app')
-    .option('--harden', 'take from it what a program in Node does not need')
+    .addOption(
+      new Option(
+        '--scope <scope>',
+        'for the manager of the system, or your own (systemctl --user); default: system for root, else user',
+      ).choices(['system', 'user']),
+    )
+    .option('--harden', 'take from it what a program in Node does not need (systemd)')
     .option(
       '--socket <address>',
-      'have systemd listen on a port, address or path; can be repeated',
+      'have systemd listen on a port, address or path, have others look whether it listens; can be repeated',
       collect,
       [],
     )
-    .option('--directory <directory>', 'where the units are', '/etc/systemd/system')
-    .option('--install', 'write them, and have systemd start it now and at boot')
+    .option('--directory <directory>', 'where the units are; default: where the manager has them')
+    .option('--install', 'write them, and have the manager start it now and at boot')
     .option('--uninstall', 'stop it, and remove them')
     .option('--dry-run', 'print them; this is what it does unless told otherwise')
     .option('--json', 'say in JSON what was done')
@@ -80,11 +77,21 @@ async function unit(name: string, options: Options, command: Command): Promise<v
   if (Number(install) + Number(uninstall) + Number(dryRun) > 1) {
     command.error('error: --install, --uninstall, --dry-run: give one of them');
   }
-  if (uninstall) return done(remove(name, options.directory), json);
-  const files = filesFor(await factsOf(name, options));
-  if (install) return done(put(name, files, options.directory), json);
+  const { app, config } = await find(name, options, uninstall);
+  const type = options.type ?? defaultType(app);
+  const kind: Kind = KINDS[type];
+  if (options.harden === true && !isOfSystemd(type)) {
+    throw new Error(`--harden is for systemd; ${type} has no such thing`);
+  }
+  const place = placeOf(name, options, kind, app);
+  if (uninstall) return done(await remove(kind, needDirectory(place, type)), json);
+  const files = kind.files(await factsOf(app!, config, options, place), config);
+  if (install) {
+    const named = { ...needDirectory(place, type), files: files.map(({ file }) => file) };
+    return done(await put(kind, named, files), json);
+  }
   if (json) return printJson(files);
-  write(files.map(({ file, text }) => `# ${file}\n${text}`).join('\n'));
+  write(files.map(shown).join('\n'));
 }
 
 function done(steps: readonly string[], json: boolean): void {
@@ -92,124 +99,152 @@ function done(steps: readonly string[], json: boolean): void {
   else print(steps.join('\n'));
 }
 
-async function factsOf(name: string, options: Options): Promise<UnitFacts> {
-  const [subject] = await subjects(
-    [name],
-    options.config === undefined ? {} : { config: options.config },
-  );
+const shown = ({ file, text }: UnitFile) => `# ${file}\n${text}`;
+
+/** @throws if nothing is known of it, unless it is `optional` */
+async function find(
+  name: string,
+  options: Options,
+  optional: boolean,
+): Promise<{ app: App | undefined; config: string | undefined }> {
+  const { config } = options;
+  const [subject] = await subjects([name], config === undefined ? {} : { config });
   const app = subject?.app;
-  if (app === undefined) throw new Error(`no daemon is known as ${name}: ${STRANGER}`);
-  const self = [process.execPath, realpathSync(process.argv[1]!)];
+  if (app === undefined && !optional) throw new Error(`no daemon is known as ${name}: ${STRANGER}`);
+  const read = await configHere(config);
+  const has = read?.apps.some((each) => each.name === name) === true;
+  return { app, config: has ? resolve(read.file) : undefined };
+}
+
+const defaultType = (app: App | undefined): KindName =>
+  app === undefined || app.ready === 'notify' || isSupervised(app) ? 'notify' : 'exec';
+
+function placeOf(
+  name: string,
+  options: Options,
+  kind: Kind,
+  app: App | undefined,
+): Omit<Place, 'directory'> & { directory: string | undefined } {
+  const scope = options.scope ?? (process.geteuid!() === 0 ? 'system' : 'user');
+  const { total } = stopFacts(app?.stop ?? '');
   return {
     name,
+    scope,
+    directory: options.directory ?? kind.directory(scope, process.cwd()),
+    files: [],
+    stopTimeout: seconds(total, 3600) + 10,
+    startTimeout: Math.ceil((app?.timeout ?? 60_000) / 1000),
+    self: selfWords(),
+  };
+}
+
+function needDirectory(
+  place: Omit<Place, 'directory'> & { directory: string | undefined },
+  type: string,
+): Place {
+  const { directory } = place;
+  if (directory !== undefined) return { ...place, directory: resolve(directory) };
+  throw new Error(
+    `${type} has no usual directory for services: give the one it looks into by --directory`,
+  );
+}
+
+const selfWords = () => [process.execPath, realpathSync(process.argv[1]!)];
+
+async function factsOf(
+  app: App,
+  config: string | undefined,
+  options: Options,
+  { name, scope }: Pick<Place, 'name' | 'scope'>,
+): Promise<UnitFacts> {
+  const self = selfWords();
+  const harden = options.harden === true;
+  if (harden && scope === 'user') {
+    throw new Error(
+      'a hardened unit is one of the system: give --scope system, and install it as root',
+    );
+  }
+  const supervised = isSupervised(app);
+  if (supervised && config === undefined) {
+    throw new Error(
+      `${name} has a supervisor of this command, which needs a config file: none here has it`,
+    );
+  }
+  // What the command does itself as the supervisor is not the manager's to do as well. A hardened one may not.
+  const left = supervised
+    ? { env: {}, envFile: undefined, umask: undefined, limits: {}, log: undefined }
+    : app;
+  const isOwnUser = supervised && !harden;
+  const user = options.user ?? app.user;
+  return {
+    name,
+    scope,
     description: `${name} (${app.program})`,
-    command: await commandOf(app, self, options),
+    command: commandOf(app, config, self, options),
+    supervised,
     cwd: app.cwd,
-    env: app.env,
-    envFile: app.envFile,
-    user: options.user ?? app.user,
-    group: app.group,
-    umask: app.umask,
-    limits: app.limits,
-    log: app.log,
-    type: options.type ?? (app.ready === 'notify' || isSupervised(app) ? 'notify' : 'exec'),
+    env: left.env,
+    envFile: left.envFile,
+    user: isOwnUser ? undefined : user,
+    group: isOwnUser ? undefined : app.group,
+    umask: left.umask,
+    limits: left.limits,
+    log: left.log,
+    logger: supervised ? undefined : loggerOf(app, self),
+    ready: app.ready,
+    timeout: app.timeout,
     reload: [...self, 'reload', '--control'],
-    stopTimeout: stopTimeoutOf(app),
-    harden: options.harden === true,
+    control: scope === 'system' ? `/run/${name}/control.sock` : controlFor(name),
+    stop: stopFacts(app.stop),
+    harden,
     sockets: options.socket,
+    health: undefined,
+    image: undefined,
+    project: process.cwd(),
+    self,
+    app: { ...app, user },
   };
 }
 
 /** The program itself; or, if the command is to be its supervisor, that. */
-async function commandOf(app: App, self: readonly string[], options: Options): Promise<string[]> {
+function commandOf(
+  app: App,
+  config: string | undefined,
+  self: readonly string[],
+  { user }: Options,
+): string[] {
   if (isSupervised(app)) {
-    const file = (await configHere(options.config))?.file;
-    const config = file === undefined ? [] : ['--config', resolve(file)];
-    return [...self, 'start', '--foreground', ...config, app.name];
+    const as = user === undefined ? [] : ['--user', user];
+    return [...self, 'start', '--foreground', ...as, '--config', config!, app.name];
   }
   const { path, argv } = findProgram(app.program, app.args, app.cwd);
   return [isAbsolute(path) ? path : resolve(app.cwd, path), ...argv.slice(1)];
 }
 
-/** TERM/30/KILL/5: 35 s. */
-function stopTimeoutOf({ stop }: App): number | 'infinity' {
-  const parts = stop.split('/');
-  if (parts.includes('forever')) return 'infinity';
-  return parts.reduce((sum, part) => sum + (Number(part) || 0), 0);
-}
-
-function filesFor(facts: UnitFacts): UnitFile[] {
-  const service = { file: `${facts.name}.service`, text: serviceUnit(facts) };
-  if (facts.sockets.length === 0) return [service];
-  return [service, { file: `${facts.name}.socket`, text: socketUnit(facts) }];
-}
-
-/** @throws EEXIST for a file that is somebody else's; what systemd finds wrong with the units. Nothing has changed then */
-function put(name: string, files: readonly UnitFile[], directory: string): string[] {
-  const before = files.map(({ file }) => ({
-    path: join(directory, file),
-    text: ownText(name, join(directory, file)),
-  }));
-  const paths = before.map(({ path }) => path);
-  for (const { file, text } of files) writeFileSync(join(directory, file), text, { mode: 0o644 });
-  try {
-    // It succeeds with what it does not know.
-    const { stderr } = ask('systemd-analyze', ['verify', ...paths]);
-    const about = stderr
-      .split('\n')
-      .filter(
-        (line) =>
-          paths.some((path) => line.startsWith(path)) ||
-          files.some(({ file }) => line.startsWith(`${file}:`)),
-      );
-    if (about.length > 0) throw new Error(`systemd does not take the units: ${about.join('; ')}`);
-    systemctl('daemon-reload');
-    systemctl('enable', '--now', ...files.map(({ file }) => file).reverse());
-  } catch (error) {
-    for (const { path, text } of before) {
-      if (text === undefined) rmSync(path, { force: true });
-      else writeFileSync(path, text);
-    }
-    throw error;
+/** What captures a log as the app says: this command, in front of cat(1). */
+function loggerOf(app: App, self: readonly string[]): string[] | undefined {
+  const given = CAPTURE.filter((key) => app[key] !== undefined);
+  if (given.length === 0) return undefined;
+  if (app.log === undefined) {
+    throw new Error(`${app.name} has ${given.join(', ')} and no log: say where that is to be`);
   }
-  const names = files.map(({ file }) => file).join(' and ');
-  return [...paths.map((path) => `wrote ${path}`), `started ${names}, now and at boot`];
-}
-
-function remove(name: string, directory: string): string[] {
-  const found = [`${name}.socket`, `${name}.service`].filter(
-    (file) => ownText(name, join(directory, file)) !== undefined,
-  );
-  if (found.length === 0) return [`there is no unit of ${name} in ${directory}`];
-  systemctl('disable', '--now', ...found);
-  for (const file of found) rmSync(join(directory, file));
-  systemctl('daemon-reload');
+  const options = given.flatMap((key) => [optionOf(key), textOf(key, app[key]!)]);
   return [
-    `stopped ${found.join(' and ')}`,
-    ...found.map((file) => `removed ${join(directory, file)}`),
+    ...self,
+    'start',
+    '--foreground',
+    '--name',
+    `${app.name}-log`,
+    '--log',
+    app.log,
+    ...options,
+    '--',
+    'cat',
   ];
 }
 
-/** @returns undefined: there is no such file @throws EEXIST */
-function ownText(name: string, path: string): string | undefined {
-  if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8');
-  if (text.startsWith(signature(name))) return text;
-  const why = `${path} was not made by this command, and is left alone; remove it, or give --directory`;
-  throw Object.assign(new Error(why), { code: 'EEXIST', path });
-}
-
-function ask(program: string, args: readonly string[]): { status: number | null; stderr: string } {
-  const { status, stderr, error } = spawnSync(program, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (error !== undefined)
-    throw new Error(`cannot run ${program}: ${error.message}`, { cause: error });
-  return { status, stderr };
-}
-
-function systemctl(...args: string[]): void {
-  const { status, stderr } = ask('systemctl', args);
-  if (status !== 0) throw new Error(`systemctl ${args.join(' ')} failed: ${stderr.trim()}`);
+/** As the command line has them: times in seconds, sizes with a unit. */
+function textOf(key: (typeof CAPTURE)[number], value: string | number): string {
+  if (key === 'logMaxAge') return String(Number(value) / 1000);
+  return key === 'logMaxSize' ? `${Number(value) / 1000}kB` : String(value);
 }

@@ -24,8 +24,12 @@ export function findIdentity(user: string | undefined, group: string | undefined
       '/',
     ),
   );
-  const changes = identity.uid !== null || identity.gid !== null;
-  if (changes && process.geteuid!() !== 0) {
+  const changes =
+    (identity.uid ?? process.geteuid!()) !== process.geteuid!() ||
+    (identity.gid ?? process.getegid!()) !== process.getegid!();
+  if (process.geteuid!() !== 0) {
+    // A service manager has changed to it already.
+    if (!changes) return { ...identity, uid: null, gid: null, groups: null };
     const why = 'only root can start a program as another user or group';
     throw posixError(-os.errno.EPERM, 'setresuid', undefined, why);
   }

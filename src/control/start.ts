@@ -128,8 +128,8 @@ function supervisedBy(
  */
 export function runInForeground(app: App, supervise: Supervise): never {
   const { env, identity, executable } = programOf(app, process.env);
-  // Nobody knows it by that name.
-  delete env[CONTROL_VARIABLE];
+  // Nobody knows it by that name, but a service manager may have said where its socket is to be.
+  env[CONTROL_VARIABLE] = process.env[CONTROL_VARIABLE];
   env[FAMILY_VARIABLE] = process.env[FAMILY_VARIABLE];
   detach(app.name, {
     detach: 'never',

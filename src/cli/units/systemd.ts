@@ -1,37 +1,9 @@
 // Units of systemd for an app.
 
-/** What a unit is made of. */
-export interface UnitFacts {
-  name: string;
-  description: string;
-  /** The program and its arguments, the first of them a path. */
-  command: readonly string[];
-  cwd: string;
-  env: Readonly<Record<string, string>>;
-  envFile: string | undefined;
-  user: string | undefined;
-  group: string | undefined;
-  umask: number | undefined;
-  /** Soft and hard limits by the names of getrlimit(2). */
-  limits: Readonly<
-    Record<string, number | 'infinity' | { soft?: number | 'infinity'; hard?: number | 'infinity' }>
-  >;
-  log: string | undefined;
-  type: ServiceType;
-  /** The command line that reloads it and tells how that went; undefined: it has no supervisor. */
-  reload: readonly string[] | undefined;
-  /** How long it may take to stop, in s. */
-  stopTimeout: number | 'infinity';
-  harden: boolean;
-  /** Ports or paths that systemd is to listen on. */
-  sockets: readonly string[];
-}
+import { refuse, signature, type UnitFacts, type UnitFile } from './facts.js';
 
 export const SERVICE_TYPES = ['notify', 'notify-reload', 'exec', 'simple', 'forking'] as const;
 export type ServiceType = (typeof SERVICE_TYPES)[number];
-
-/** In front of what this has made, so that nothing else is overwritten or removed. */
-export const signature = (name: string) => `# Made by: doublefork unit ${name}`;
 
 /** A word of a command line: systemd has quotes, specifiers and variables. */
 export function quote(word: string): string {
@@ -50,15 +22,45 @@ const octal = (mode: number) => `0${mode.toString(8).padStart(3, '0')}`;
 /** Without a value it is left out. */
 type Line = readonly [key: string, value: string | undefined];
 
-/** app.service */
-export function serviceUnit(facts: UnitFacts): string {
-  const { name, harden, type } = facts;
+/** app.service, and app.socket if systemd is to listen. */
+export function systemd(facts: UnitFacts, type: ServiceType): UnitFile[] {
+  const { name, sockets, harden, supervised, log, logger } = facts;
+  if (logger !== undefined) {
+    refuse(
+      'systemd',
+      'logMaxSize and its like',
+      'give the app `restart: always`, so that this command is its supervisor and writes the log; or leave them to logrotate or the journal',
+    );
+  }
+  if (harden && supervised && facts.app.log !== undefined) {
+    refuse(
+      'a hardened unit',
+      `log: ${facts.app.log}`,
+      'it may not write there; leave it to the journal',
+    );
+  }
+  const service = {
+    file: `${name}.service`,
+    text: serviceUnit(facts, type, supervised ? undefined : log),
+  };
+  if (sockets.length === 0) return [service];
+  return [service, { file: `${name}.socket`, text: socketUnit(facts) }];
+}
+
+function serviceUnit(facts: UnitFacts, type: ServiceType, log: string | undefined): string {
+  const { name, harden, scope, stop } = facts;
+  const entries = Object.entries(facts.env);
+  // What the file says would count more than Environment=; for an app it is the other way round.
+  const inFront =
+    facts.envFile === undefined || entries.length === 0
+      ? []
+      : ['/usr/bin/env', ...entries.map(([key, value]) => `${key}=${value}`)];
   const sections: [string, Line[]][] = [
     [
       'Unit',
       [
         ['Description', path(facts.description)],
-        ['After', 'network.target'],
+        ['After', scope === 'user' ? undefined : 'network.target'],
       ],
     ],
     [
@@ -66,33 +68,33 @@ export function serviceUnit(facts: UnitFacts): string {
       [
         ['Type', type],
         ['WorkingDirectory', path(facts.cwd)],
-        ['ExecStart', facts.command.map(quote).join(' ')],
-        ...reloadLines(facts),
-        ...Object.entries(facts.env).map(
+        ...controlLines(facts),
+        ['ExecStart', [...inFront, ...facts.command].map(quote).join(' ')],
+        ...reloadLines(facts, type),
+        ...(inFront.length > 0 ? [] : entries).map(
           ([key, value]): Line => ['Environment', assignment(key, value)],
         ),
         ['EnvironmentFile', facts.envFile && path(facts.envFile)],
         ...identityLines(facts),
         ['UMask', facts.umask === undefined ? (harden ? '0077' : undefined) : octal(facts.umask)],
         ...limitLines(facts.limits),
-        ['StandardOutput', facts.log && `append:${path(facts.log)}`],
-        ['StandardError', facts.log && 'inherit'],
+        ['StandardOutput', log && `append:${path(log)}`],
+        ['StandardError', log && 'inherit'],
         ['RuntimeDirectory', name],
         ['StateDirectory', name],
         ['Restart', 'on-failure'],
         // The supervisor tells its workers itself; what is left at the end is killed.
         ['KillMode', 'mixed'],
-        ['TimeoutStopSec', String(facts.stopTimeout)],
+        ['TimeoutStopSec', String(stop.total)],
         ...(harden ? hardening(facts) : []),
       ],
     ],
-    ['Install', [['WantedBy', 'multi-user.target']]],
+    ['Install', [['WantedBy', scope === 'user' ? 'default.target' : 'multi-user.target']]],
   ];
   return print(name, sections);
 }
 
-/** app.socket */
-export function socketUnit({ name, description, sockets }: UnitFacts): string {
+function socketUnit({ name, description, sockets }: UnitFacts): string {
   return print(name, [
     ['Unit', [['Description', path(`${description}: sockets`)]]],
     ['Socket', sockets.map((address): Line => ['ListenStream', path(address)])],
@@ -108,16 +110,24 @@ function print(name: string, sections: readonly [string, readonly Line[]][]): st
   return `${signature(name)}\n${text.join('\n')}`;
 }
 
-function reloadLines({ type, reload, name }: UnitFacts): Line[] {
-  if (reload === undefined) return [];
+/** Where its control socket is to be. */
+function controlLines({ name, supervised, app, harden }: UnitFacts): Line[] {
   const control: Line = ['Environment', `DOUBLEFORK_CONTROL=%t/${name}/control.sock`];
-  // With this one systemd sends SIGHUP, and waits to hear that it is over.
-  if (type === 'notify-reload') return [control];
-  const command = [...reload.map(quote), `%t/${name}/control.sock`].join(' ');
-  return [control, ['ExecReload', command]];
+  if (!supervised || harden || app.user === undefined) return [control];
+  // It has become that user when it makes its socket.
+  const group = app.group === undefined ? [] : ['-g', quote(app.group)];
+  const words = ['install', '-d', '-o', quote(app.user), ...group, `%t/${name}`];
+  return [control, ['ExecStartPre', words.join(' ')]];
 }
 
-function identityLines({ user, group, harden }: UnitFacts): Line[] {
+function reloadLines({ reload, name }: UnitFacts, type: ServiceType): Line[] {
+  // With this one systemd sends SIGHUP, and waits to hear that it is over.
+  if (type === 'notify-reload') return [];
+  return [['ExecReload', [...reload.map(quote), `%t/${name}/control.sock`].join(' ')]];
+}
+
+function identityLines({ user, group, harden, scope }: UnitFacts): Line[] {
+  if (scope === 'user') return [];
   if (user === undefined && harden) return [['DynamicUser', 'yes']];
   return [
     ['User', user],
