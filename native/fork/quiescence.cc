@@ -121,4 +121,14 @@ bool WaitsForEvents(const Thread& thread) {
   return at.number_or_result == SYS_epoll_pwait;
 }
 
+const pollfd* PolledBy(const Thread& thread, unsigned long& count) {
+  const arch::Interrupted at = arch::InterruptedAt(*thread.context);
+  bool polls = at.number_or_result == SYS_ppoll;
+#ifdef SYS_poll
+  polls = polls || at.number_or_result == SYS_poll;
+#endif
+  count = polls && arch::IsSyscall(at.pc) ? static_cast<unsigned long>(at.arguments[1]) : 0;
+  return reinterpret_cast<const pollfd*>(at.arguments[0]);
+}
+
 }  // namespace doublefork

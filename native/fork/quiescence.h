@@ -2,6 +2,8 @@
 #ifndef DOUBLEFORK_FORK_QUIESCENCE_H_
 #define DOUBLEFORK_FORK_QUIESCENCE_H_
 
+#include <poll.h>
+
 #include "fork/threads.h"
 
 namespace doublefork {
@@ -25,6 +27,9 @@ bool SleepsUntilWoken(const Thread& thread);
 
 // Whether it rests in an event loop of its own.
 bool WaitsForEvents(const Thread& thread);
+
+// What it waits for in poll(2): the array, of `count`; nothing if it rests elsewhere.
+const pollfd* PolledBy(const Thread& thread, unsigned long& count);
 
 }  // namespace doublefork
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,8 @@
 #include "base/quiet.h"
 #include "fork/arch.h"
 #include "fork/proc.h"
+#include "fork/quiescence.h"
+#include "fork/threads.h"
 
 namespace doublefork {
 namespace {
@@ -26,18 +29,21 @@ int OpenFlags(const char* line) {
 
 constexpr char kUnlocked = 42;  // libuv's own choice
 
-// Whether that byte is what a pipe holds. tee(2) leaves it there.
-bool HoldsUnlocked(int reader) {
+// What a pipe holds, by tee(2), which leaves it there. More than there is room for: -EMSGSIZE.
+int Peek(int reader, char* into, int room) {
   int bytes = 0;
   arch::Syscall(SYS_ioctl, reader, FIONREAD, reinterpret_cast<long>(&bytes));
-  if (bytes != 1) return false;
+  if (bytes > room) return -EMSGSIZE;
+  if (bytes == 0) return 0;
   const Pipe copy;
-  char byte = 0;
-  if (arch::Syscall(SYS_tee, reader, copy.writer(), 1, SPLICE_F_NONBLOCK) == 1) {
-    quiet::Read(copy.reader(), &byte, 1);
-  }
-  return byte == kUnlocked;
+  if (copy.error() != 0) return -copy.error();
+  const long copied = arch::Syscall(SYS_tee, reader, copy.writer(), bytes, SPLICE_F_NONBLOCK);
+  if (copied <= 0) return static_cast<int>(copied);
+  return static_cast<int>(quiet::Read(copy.reader(), into, copied));
 }
+
+// libuv's messages to its loops about signals: the handle, and the signal's number.
+constexpr int kSignalMessageSize = 2 * sizeof(void*);
 
 // Puts a new description under the number of the old one.
 bool Replace(long fresh, int fd, int flags, Reason& reason) {
@@ -46,8 +52,7 @@ bool Replace(long fresh, int fd, int flags, Reason& reason) {
     error = arch::Syscall(SYS_dup3, fresh, fd, flags & O_CLOEXEC);
     arch::Syscall(SYS_close, fresh);
   }
-  return error >= 0 ||
-         reason.Set(static_cast<int>(-error), "a descriptor of libuv cannot be renewed");
+  return error >= 0 || reason.Set(static_cast<int>(-error), "a descriptor cannot be renewed");
 }
 
 }  // namespace
@@ -58,7 +63,7 @@ bool KernelObjects::TakeInventory(Reason& reason) {
   });
   if (reason.error != 0) return false;
   if (error < 0) return reason.Set(-error, "/proc/self/fd cannot be read");
-  return rings_.FindMappings(reason) && FindSignalLock(reason) && FindSignalPipes(reason) &&
+  return rings_.FindMappings(reason) && FindSignalLock(reason) && FindWakePipes(reason) &&
          NotePendingAsyncs(reason);
 }
 
@@ -90,9 +95,9 @@ bool KernelObjects::IsForeignInotify(int fd, const char* link) const {
 
 bool KernelObjects::ReadPipe(int fd, uint64_t inode, Reason& reason) {
   const long status = arch::Syscall(SYS_fcntl, fd, F_GETFL);
-  // libuv makes its own close-on-exec; what is not was inherited, or is meant to be.
-  if ((arch::Syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC) == 0) return true;
-  const PipeEnd end = {fd, (status & O_ACCMODE) == O_WRONLY, (status & O_NONBLOCK) == 0, inode};
+  const bool close_on_exec = (arch::Syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC) != 0;
+  const PipeEnd end = {fd, (status & O_ACCMODE) == O_WRONLY, (status & O_NONBLOCK) == 0,
+                       close_on_exec, inode};
   return pipe_ends_.Push(end) || reason.Set(ENOMEM, kNoMemory);
 }
 
@@ -140,7 +145,7 @@ bool KernelObjects::ReadEpoll(int fd, Reason& reason) {
 
 const KernelObjects::PipeEnd* KernelObjects::OtherEnd(const PipeEnd& reader) {
   for (const PipeEnd& end : pipe_ends_) {
-    if (end.writable && end.inode == reader.inode && end.blocking == reader.blocking) return &end;
+    if (end.writable && end.inode == reader.inode) return &end;
   }
   return nullptr;
 }
@@ -152,26 +157,53 @@ const KernelObjects::PipeEnd* KernelObjects::OtherEnd(const PipeEnd& reader) {
 // before, such as the pipe of a make(1) that hands out its jobs, with one byte in it, too.
 bool KernelObjects::FindSignalLock(Reason& reason) {
   for (const PipeEnd& reader : pipe_ends_) {
-    if (reader.writable || !reader.blocking || reader.fd < first_epoll_) continue;
+    if (reader.writable || !reader.blocking || !reader.close_on_exec || reader.fd < first_epoll_) {
+      continue;
+    }
     const PipeEnd* const writer = OtherEnd(reader);
-    if (writer == nullptr || !HoldsUnlocked(reader.fd)) continue;
-    signal_lock_ = {reader.fd, writer->fd};
-    return true;
+    if (writer == nullptr || !writer->blocking || !writer->close_on_exec) continue;
+    WakePipe lock = {reader, *writer, 0, {}};
+    lock.size = Peek(reader.fd, lock.content, sizeof lock.content);
+    if (lock.size != 1 || lock.content[0] != kUnlocked) continue;
+    return wake_pipes_.Push(lock) || reason.Set(ENOMEM, kNoMemory);
   }
   return reason.Set(ENOTSUP, "the pipe that libuv locks its signals with was not found");
 }
 
-// Through these libuv's signal handler tells a loop of a signal; a Worker with child processes has
-// one. The main loop's is not among them: uv_loop_fork() renews that. What is in one is not copied:
-// signals that came to the parent are not the child's.
-bool KernelObjects::FindSignalPipes(Reason& reason) {
+// A thread that waits with epoll or poll for a pipe whose other end is in this process, too, is
+// woken by other threads through it: libevent's and libusb's, and a Worker's loop, which libuv's
+// signal handler tells of a signal. What the main loop watches is not among them: its signal pipe
+// is renewed by uv_loop_fork(), and other pipes there are the program's.
+bool KernelObjects::FindWakePipes(Reason& reason) {
   for (const Registration& registration : registrations_) {
-    for (const PipeEnd& reader : pipe_ends_) {
-      if (reader.fd != registration.target || reader.writable || reader.blocking) continue;
-      const PipeEnd* const writer = OtherEnd(reader);
-      if (writer == nullptr) continue;
-      if (!signal_pipes_.Push({reader.fd, writer->fd})) return reason.Set(ENOMEM, kNoMemory);
+    if (!NoteWakePipe(registration.target, reason)) return false;
+  }
+  for (const Thread& thread : FrozenThreads()) {
+    unsigned long count = 0;
+    const pollfd* const polled = PolledBy(thread, count);
+    for (unsigned long i = 0; i < count; ++i) {
+      if (!NoteWakePipe(polled[i].fd, reason)) return false;
     }
+  }
+  return true;
+}
+
+bool KernelObjects::NoteWakePipe(int fd, Reason& reason) {
+  for (const WakePipe& known : wake_pipes_) {
+    if (known.reader.fd == fd) return true;
+  }
+  for (const PipeEnd& reader : pipe_ends_) {
+    if (reader.fd != fd || reader.writable) continue;
+    const PipeEnd* const writer = OtherEnd(reader);
+    if (writer == nullptr) return true;
+    WakePipe pipe = {reader, *writer, 0, {}};
+    pipe.size = Peek(fd, pipe.content, sizeof pipe.content);
+    if (pipe.size < 0) {
+      return reason.Set(EBUSY, "a pipe by which a thread is woken holds more than can be copied");
+    }
+    // Signals that came to the parent are not the child's.
+    if (pipe.size % kSignalMessageSize == 0) pipe.size = 0;
+    return wake_pipes_.Push(pipe) || reason.Set(ENOMEM, kNoMemory);
   }
   return true;
 }
@@ -199,8 +231,8 @@ bool KernelObjects::NotePendingAsyncs(Reason& reason) {
 
 bool KernelObjects::Separate(Reason& reason) {
   // Epolls after what they watch. The main loop last: it frees numbers that the list still names.
-  return RenewEventFds(reason) && RenewSignalPipes(reason) && rings_.Renew(reason) &&
-         RenewEpolls(reason) && RenewSignalLock(reason) && RenewMainLoop(reason);
+  return RenewEventFds(reason) && RenewWakePipes(reason) && rings_.Renew(reason) &&
+         RenewEpolls(reason) && RenewMainLoop(reason);
 }
 
 bool KernelObjects::RenewEventFds(Reason& reason) {
@@ -233,23 +265,26 @@ bool KernelObjects::RenewEpolls(Reason& reason) {
   return true;
 }
 
-bool KernelObjects::RenewPipe(const PipePair& pipe, int flags, Reason& reason) {
+bool KernelObjects::RenewPipe(const WakePipe& pipe, Reason& reason) {
   int fresh[2];
-  const long error = arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fresh), flags);
-  if (error < 0) return reason.Set(static_cast<int>(-error), "a pipe of libuv cannot be renewed");
-  const bool reader = Replace(fresh[0], pipe.reader, O_CLOEXEC, reason);
-  return Replace(fresh[1], pipe.writer, O_CLOEXEC, reason) && reader;
+  const long error = arch::Syscall(SYS_pipe2, reinterpret_cast<long>(fresh), 0);
+  if (error < 0) {
+    return reason.Set(static_cast<int>(-error), "a pipe that wakes a thread cannot be renewed");
+  }
+  if (pipe.size > 0) {
+    arch::Syscall(SYS_write, fresh[1], reinterpret_cast<long>(pipe.content), pipe.size);
+  }
+  const auto replace = [&reason](int by, const PipeEnd& end) {
+    if (!end.blocking) arch::Syscall(SYS_fcntl, by, F_SETFL, O_NONBLOCK);
+    return Replace(by, end.fd, end.close_on_exec ? O_CLOEXEC : 0, reason);
+  };
+  const bool reader = replace(fresh[0], pipe.reader);
+  return replace(fresh[1], pipe.writer) && reader;
 }
 
-bool KernelObjects::RenewSignalLock(Reason& reason) {
-  if (!RenewPipe(signal_lock_, 0, reason)) return false;
-  arch::Syscall(SYS_write, signal_lock_.writer, reinterpret_cast<long>(&kUnlocked), 1);
-  return true;
-}
-
-bool KernelObjects::RenewSignalPipes(Reason& reason) {
-  for (const PipePair& pipe : signal_pipes_) {
-    if (!RenewPipe(pipe, O_NONBLOCK, reason)) return false;
+bool KernelObjects::RenewWakePipes(Reason& reason) {
+  for (const WakePipe& pipe : wake_pipes_) {
+    if (!RenewPipe(pipe, reason)) return false;
   }
   return true;
 }

@@ -13,8 +13,9 @@
 
 namespace doublefork {
 
-// eventfd, epoll and libuv's signal lock are open file descriptions, which fork shares: parent and
-// child would steal each other's wake-ups as long as both live.
+// eventfd, epoll, libuv's signal lock and the pipes by which threads wake each other are open file
+// descriptions, which fork shares: parent and child would steal each other's wake-ups as long as
+// both live.
 class KernelObjects {
  public:
   // `parent_runs`: both use them from then on. Else only the child does.
@@ -48,11 +49,15 @@ class KernelObjects {
     int fd;
     bool writable;
     bool blocking;
+    bool close_on_exec;
     uint64_t inode;
   };
-  struct PipePair {
-    int reader;
-    int writer;
+  // Both ends in this process, and one of its threads waits for what the other end says.
+  struct WakePipe {
+    PipeEnd reader;
+    PipeEnd writer;
+    int size;  // of what nobody has read
+    char content[64];
   };
 
   bool ReadDescriptor(int folder, int fd, Reason& reason);
@@ -62,13 +67,13 @@ class KernelObjects {
   bool IsForeignInotify(int fd, const char* link) const;
   const PipeEnd* OtherEnd(const PipeEnd& reader);
   bool FindSignalLock(Reason& reason);
-  bool FindSignalPipes(Reason& reason);
+  bool FindWakePipes(Reason& reason);
+  bool NoteWakePipe(int fd, Reason& reason);
   bool NotePendingAsyncs(Reason& reason);
   bool RenewEventFds(Reason& reason);
   bool RenewEpolls(Reason& reason);
-  static bool RenewPipe(const PipePair& pipe, int flags, Reason& reason);
-  bool RenewSignalLock(Reason& reason);
-  bool RenewSignalPipes(Reason& reason);
+  static bool RenewPipe(const WakePipe& pipe, Reason& reason);
+  bool RenewWakePipes(Reason& reason);
   bool RenewMainLoop(Reason& reason);
 
   uv_loop_t* const main_loop_;
@@ -80,8 +85,7 @@ class KernelObjects {
   Scratch<PipeEnd> pipe_ends_;
   Rings rings_;
   Scratch<uv_async_t*> pending_;
-  PipePair signal_lock_ = {-1, -1};
-  Scratch<PipePair> signal_pipes_;
+  Scratch<WakePipe> wake_pipes_;
 };
 
 }  // namespace doublefork

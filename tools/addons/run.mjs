@@ -93,7 +93,13 @@ async function often(name, call, count) {
 
 const resultsPath = join(root, '.addons', major, 'results.json');
 mkdirSync(join(root, '.addons', major), { recursive: true });
-const results = existsSync(resultsPath) ? JSON.parse(readFileSync(resultsPath, 'utf8')) : {};
+const readResults = () =>
+  existsSync(resultsPath) ? JSON.parse(readFileSync(resultsPath, 'utf8')) : {};
+
+/** Another run may write its own meanwhile. */
+function keep(name, result) {
+  writeFileSync(resultsPath, JSON.stringify({ ...readResults(), [name]: result }, null, 1));
+}
 
 const word = ({ works: good, refused, broken }) =>
   broken > 0
@@ -106,7 +112,7 @@ let faults = 0;
 for (const { name } of chosen) {
   if (!isInstalled(major, name)) {
     const failure = failureOf(major, name) ?? 'was not tried';
-    results[name] = { failure };
+    keep(name, { failure });
     console.log(`${name}: cannot be installed: ${failure}`);
     continue;
   }
@@ -124,7 +130,7 @@ for (const { name } of chosen) {
   }
   result.doctor = toldByDoctor(name);
   result.date = new Date().toISOString().slice(0, 10);
-  results[name] = result;
+  keep(name, result);
   const cells = ['plain', 'idle', 'busy', 'fork', 'supervise'].filter((call) => result[call]);
   console.log(
     `${name} ${result.version}: ${cells.map((call) => `${call} ${word(result[call])}`).join(', ')}`,
@@ -134,8 +140,6 @@ for (const { name } of chosen) {
       console.log(`  ${call}: ${text.replaceAll('\n', '\n    ')}`);
     if (result[call].broken > 0 && result.doctor === undefined) faults++;
   }
-  writeFileSync(resultsPath, JSON.stringify(results, null, 1));
 }
-writeFileSync(resultsPath, JSON.stringify(results, null, 1));
 writePage();
 process.exit(faults === 0 ? 0 : 1);

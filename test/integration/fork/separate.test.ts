@@ -3,6 +3,7 @@
 import { describe, expect } from 'vitest';
 import { testFork } from '../../support/engine.js';
 import { run } from '../../support/program.js';
+import { withThreads } from '../../support/threads.js';
 
 describe('after fork()', () => {
   testFork('a wake-up that had not been taken is there in both processes', async () => {
@@ -45,6 +46,40 @@ describe('after fork()', () => {
       process.exit(0);
     `);
     expect(reports.sort()).toEqual(['child: counts', 'child: it arrived', 'parent: it arrived']);
+  });
+
+  testFork('the pipe by which a thread of an addon is woken is not in both', async () => {
+    const { reports } = await run(
+      withThreads(`
+        const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        threads.startWakers();
+        let rounds = 0;
+        async function wakeAgain(times) {
+          for (const end = rounds + times; rounds < end; ) {
+            threads.wake();
+            rounds++;
+            const expected = \`epoll \${rounds} 0, poll \${rounds} 0\`;
+            for (let i = 0; threads.wakers() !== expected; i++) {
+              if (i === 2000) return threads.wakers();
+              await sleep(1);
+            }
+          }
+          return threads.wakers();
+        }
+        await wakeAgain(3);
+        const pid = fork();
+        const wakers = await wakeAgain(50);
+        report([pid === 0 ? 'child' : 'parent', wakers]);
+        if (pid === 0) process.exit(0);
+        posix.waitpid(pid);
+        process.exit(0);
+      `),
+    );
+    const all = 'epoll 53 0, poll 53 0';
+    expect(reports.sort()).toEqual([
+      ['child', all],
+      ['parent', all],
+    ]);
   });
 
   testFork('the pipe that libuv locks its signals with is not in both', async () => {
