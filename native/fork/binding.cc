@@ -49,8 +49,10 @@ Napi::Value MemoryHolder(const Napi::CallbackInfo& info) {
 // releaseThreads(): those that fork() was asked to hold go on.
 void ReleaseThreadsBinding(const Napi::CallbackInfo&) { ReleaseThreads(); }
 
-// prefault(): see prefault.h.
-void PrefaultBinding(const Napi::CallbackInfo&) { Prefault(); }
+// prefault(sibling): see prefault.h.
+void PrefaultBinding(const Napi::CallbackInfo& info) {
+  Prefault(info[0].As<Napi::Number>().Int32Value());
+}
 
 class WaitingLauncher final : public LauncherTask {
  public:

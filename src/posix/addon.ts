@@ -165,7 +165,7 @@ export interface Addon {
   /** The process that holds the memory of the child that fork() has made last; 0: there is none. */
   memoryHolder(): number;
   /** Takes page faults now that the program would take later. */
-  prefault(): void;
+  prefault(sibling: number): void;
   /** Lets those threads go on that fork() has held back in this process; nothing if it has not. */
   releaseThreads(): void;
   /**

@@ -145,10 +145,11 @@ export class Starter {
   /**
    * Forks a process ahead, of which nothing runs before it is given a name: its other threads are held,
    * and signals are blocked. Returns in that when it has one.
+   * @param sibling a worker that shows what one writes to; 0: there is none
    * @param leaveSupervisor see {@link start}
    * @throws as {@link start} does
    */
-  startSpare(leaveSupervisor: () => void): SpareProcess | ForkedWorker {
+  startSpare(sibling: number, leaveSupervisor: () => void): SpareProcess | ForkedWorker {
     const supervisor = process.pid;
     const unblockSignals = blockSignals();
     let parts: Parts | undefined;
@@ -182,7 +183,7 @@ export class Starter {
       output?.discard();
       becomeWorker(supervisor, parts);
       leaveSupervisor();
-      addon.prefault();
+      addon.prefault(sibling);
       const identity = awaitName(read);
       unblockSignals();
       addon.releaseThreads();

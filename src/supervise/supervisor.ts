@@ -224,7 +224,7 @@ export class Supervisor {
         this.#spares.refused(now);
         return undefined;
       }
-      spare = this.#starter.startSpare(() => {
+      spare = this.#starter.startSpare(this.#workers.youngest, () => {
         this.#leave();
         this.#reportsTo.release();
       });

@@ -59,6 +59,11 @@ export class Workers {
     return this.#families.attends(pid);
   }
 
+  /** The one that was started last; 0: there is none. */
+  get youngest(): number {
+    return [...this.#sources.keys()].at(-1) ?? 0;
+  }
+
   pollRequests(): PollRequest[] {
     const requests: PollRequest[] = [];
     for (const sources of this.#sources.values()) {

@@ -162,26 +162,39 @@ describeFork('a spare', () => {
     expect(refused.stderr).toMatch(/"options.spare" is out of range/);
   });
 
-  test('has pages of its own before it needs them, and no more than so many', async () => {
-    const program = start(`${SUPERVISE}
-      globalThis.kept = [];
-      for (let i = 0; i < 600_000; i++) kept.push({ number: i, next: [i] });
-      supervise({ log: 'none' });
-      report(process.pid);
-      ${STAY}
-    `);
-    await program.report();
-    const spare = await spareOf(program.pid);
-    const own = () => {
-      const text = readFileSync(`/proc/${spare}/smaps_rollup`, 'latin1');
+  test('has pages of its own before it needs them: those that a worker has written to, and no others', async () => {
+    const megabytes = (pid: number) => {
+      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
       return Number(/^Private_Dirty:\s+(\d+)/m.exec(text)![1]) / 1024;
     };
-    await until(() => own() > 12, 'pages of its own');
-    // What it is to copy is 16 MB, and its threads have stacks. Until it sleeps it may be on its way.
-    await until(() => stat(spare)?.state === 'S', 'asleep');
-    expect(own()).toBeLessThan(24);
-    process.kill(program.pid);
-    await program.ended;
+    const ofSpare = async (written: number) => {
+      const source = `${SUPERVISE}
+        globalThis.kept = [];
+        for (let i = 0; i < 600_000; i++) kept.push({ number: i, next: [i] });
+        // A worker that collects garbage writes everywhere.
+        gc();
+        const worker = supervise({ log: 'none', ready: 'manual' });
+        for (let i = 0; i < ${written}; i++) kept[i].number = -i;
+        worker.ready();
+        report(process.pid);
+        ${STAY}
+      `;
+      const program = start(source, { flags: ['--expose-gc'] });
+      const worker = await program.report();
+      const spare = await spareOf(program.pid);
+      // It waits for its name when it has them.
+      const call = () => readFileSync(`/proc/${spare}/syscall`, 'latin1').split(' ')[0];
+      await until(() => call() === (process.arch === 'x64' ? '0' : '63'), 'a spare that reads');
+      const own = { spare: megabytes(spare), worker: megabytes(worker) };
+      process.kill(program.pid);
+      await program.ended;
+      return own;
+    };
+    const idle = await ofSpare(0);
+    const busy = await ofSpare(100_000);
+    expect(idle.spare).toBeLessThan(idle.worker + 4);
+    expect(busy.spare).toBeGreaterThan(idle.spare + 4);
+    expect(busy.spare).toBeLessThan(busy.worker + 4);
   });
 
   test('eighty crashes leave nothing behind: no process, no descriptor', async () => {
