@@ -39,7 +39,8 @@ const LIBRARY = {
     'posix/index': 'src/posix/index.ts',
     'state/index': 'src/state/index.ts',
     'systemd/index': 'src/systemd/index.ts',
-    'config/index': 'src/config/index.ts',
+    // doublefork/config.
+    'settings/index': 'src/settings/index.ts',
     'health/index': 'src/health/index.ts',
     // A program of its own, see src/health/health.ts.
     'health/service': 'src/health/service.ts',

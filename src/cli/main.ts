@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'replace a supervisor’s workers, of the same version',
     load: () => import('./recycle.js'),
   },
+  reconfigure: {
+    summary: 'have a supervisor read the configuration of its program again',
+    load: () => import('./reconfigure.js'),
+  },
   signal: { summary: 'send a signal or a command to a daemon', load: () => import('./signal.js') },
   scale: { summary: 'have a supervisor run so many workers', load: () => import('./scale.js') },
   status: {

@@ -39,7 +39,7 @@ export async function readConfig(folder: string, file?: string): Promise<Config 
   let text = '';
   try {
     text = decode(bytes);
-    const parsed = MODULE.test(path) ? await load(path) : await parse(path, text);
+    const parsed = MODULE.test(path) ? await load(path) : parse(path, text);
     const raw = isPackage ? (parsed as { doublefork?: unknown } | null)?.doublefork : parsed;
     if (raw === undefined) return undefined;
     const keys = isPackage ? ['doublefork'] : [];

@@ -1,5 +1,6 @@
 // The text of a config file, and where in it a value is.
 
+import { here } from '../posix/parts.js';
 import { Numeral } from './value.js';
 
 /** What is wrong with the text, and where. */
@@ -18,10 +19,15 @@ export class ParseError extends Error {
  * {@link Numeral}s.
  * @throws ParseError
  */
-export async function parse(file: string, text: string): Promise<unknown> {
-  if (file.endsWith('.toml')) return await parseToml(text);
+export function parse(file: string, text: string): unknown {
+  if (file.endsWith('.toml')) return parseToml(text);
   if (file.endsWith('.json')) return parseJson(text);
-  return await parseYaml(text);
+  return parseYaml(text);
+}
+
+/** At once, not by import(): a supervisor, which reads configuration files too, has no event loop. */
+export function packageOf<T>(name: string): T {
+  return process.getBuiltinModule('node:module').createRequire(`${here}/`)(name) as T;
 }
 
 /**
@@ -41,17 +47,40 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
+    const [message] = (error as SyntaxError).message.split(/ in JSON at position|, (?:\.\.\.)?"/);
+    throw new ParseError(message!, wrongFrom(text));
+  }
+}
+
+/**
+ * Where JSON is wrong: of a bad character Node does not say the position. The beginnings of the text are
+ * good up to there, as far as they go.
+ */
+function wrongFrom(text: string): number {
+  let [good, bad] = [0, text.length + 1];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (isGoodSoFar(text.slice(0, middle))) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+function isGoodSoFar(beginning: string): boolean {
+  try {
+    JSON.parse(beginning);
+    return true;
+  } catch (error) {
     const { message } = error as SyntaxError;
-    // Node says the position, except at the end.
     const position = /at position (\d+)/.exec(message)?.[1];
-    throw new ParseError(message, position === undefined ? text.length : Number(position));
+    return /end of JSON|Unterminated string/.test(message) || Number(position) === beginning.length;
   }
 }
 
 const PLAIN = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
-async function parseYaml(text: string): Promise<unknown> {
-  const { parseDocument, visit } = await import('yaml');
+function parseYaml(text: string): unknown {
+  const { parseDocument, visit } = packageOf<typeof import('yaml')>('yaml');
   const document = parseDocument(text, { prettyErrors: false });
   // A tag that is not known would be passed over.
   const problem = document.errors[0] ?? document.warnings[0];
@@ -84,8 +113,8 @@ const TOML =
 const MARK = '\\u0000';
 
 /** smol-toml does not tell how a number was written; so those that matter go in as strings. */
-async function parseToml(text: string): Promise<unknown> {
-  const { parse, TomlError } = await import('smol-toml');
+function parseToml(text: string): unknown {
+  const { parse, TomlError } = packageOf<typeof import('smol-toml')>('smol-toml');
   const marked = text.replace(TOML, (all, other: string | undefined, numeral: string) =>
     other === undefined ? `"${MARK}${numeral}"` : all,
   );
@@ -93,7 +122,8 @@ async function parseToml(text: string): Promise<unknown> {
     return revive(parse(marked));
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    throw new ParseError(error.message.split('\n')[0]!, startOf(text, error.line));
+    const column = Math.max(1, error.column) - 1;
+    throw new ParseError(error.message.split('\n')[0]!, startOf(text, error.line) + column);
   }
 }
 

@@ -45,7 +45,7 @@ export interface Handoff {
   pidfile: HandedOver | null;
   /** The logger's socket, and what it was told; null: what is printed is not captured. */
   logger: HandedOverLogger | null;
-  /** The pipe with the orders of the process that keeps images; null: there is none. */
+  /** The pipe with the orders of the process that keeps images, or with the updates of a worker's supervisor; null: there is none. */
   orders: number | null;
 }
 

@@ -18,7 +18,12 @@ export type { SupervisorStatus, WorkerStatus } from './status.js';
 type Answer = { ok: true } | { ok: false; error: string };
 
 /** Answered when all is done. */
-const TAKES_TIME: ReadonlySet<Request['command']> = new Set(['reload', 'rollback', 'recycle']);
+const TAKES_TIME: ReadonlySet<Request['command']> = new Set([
+  'reload',
+  'rollback',
+  'recycle',
+  'reconfigure',
+]);
 
 /** A connection to a supervisor. */
 export class ControlClient implements AsyncDisposable {
@@ -124,6 +129,15 @@ export class ControlClient implements AsyncDisposable {
    */
   recycle(): Promise<void> {
     return this.#order({ command: 'recycle' });
+  }
+
+  /**
+   * Has what loadConfig() of doublefork/config has read looked at; settles when every worker has what is there.
+   * @throws if it is refused, with the place and why, and the one before stays in force; if the program has
+   * called no loadConfig(); if a worker does not take it over within 5 s
+   */
+  reconfigure(): Promise<void> {
+    return this.#order({ command: 'reconfigure' });
   }
 
   /** Has so many workers. */

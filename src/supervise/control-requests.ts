@@ -9,6 +9,8 @@ import type { SupervisorStatus } from './status.js';
 export interface Sources {
   status(now: number): SupervisorStatus;
   journal: Journal;
+  /** Has what is published looked at; settles with why it is refused, or not in force everywhere. */
+  reconfigure(settle: (error: string | undefined) => void): void;
   /** What concerns images of the program. @returns whether it is seen to */
   images?(client: Requester, request: Request, line: string): boolean;
 }
@@ -54,6 +56,11 @@ export class ControlRequests {
       case 'rollback':
         // Asked of the image itself, which is not who has others.
         answer(client, { ok: false, error: `not for this one to do: ${request.command}` });
+        return;
+      case 'reconfigure':
+        this.#sources.reconfigure((error) =>
+          answer(client, error === undefined ? { ok: true } : { ok: false, error }),
+        );
         return;
       case 'scale':
         yield { type: 'scale', now, workers: request.workers };

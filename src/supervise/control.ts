@@ -19,7 +19,7 @@ import { MOST_WORKERS } from './options.js';
 
 /** What can be asked of a supervisor. */
 export type Request =
-  | { command: 'status' | 'stop' | 'kill' | 'recycle' }
+  | { command: 'status' | 'stop' | 'kill' | 'recycle' | 'reconfigure' }
   /** `phases`: a line for each, see ChangePhase, comes before the answer. */
   | { command: 'reload' | 'rollback'; phases?: boolean }
   /** All, or one; `error`: because it fails its checks. */
@@ -237,6 +237,7 @@ export function parseRequest(line: string): Request | string {
     case 'stop':
     case 'kill':
     case 'recycle':
+    case 'reconfigure':
       return { command };
     case 'reload':
     case 'rollback':

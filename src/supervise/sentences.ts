@@ -25,6 +25,7 @@ export function levelOf(decision: Decision): Level {
     case 'image-failed':
     case 'image-exit':
     case 'companion-exit':
+    case 'config-refused':
     case 'no-control':
     case 'no-cgroup':
     case 'no-manager':
@@ -103,6 +104,10 @@ export function sentence(decision: Decision): string {
       return `image ${decision.image} ended: ${decision.error}`;
     case 'companion-exit':
       return `${decision.companion} ended, and is started again in ${decision.delay} ms: ${decision.error}`;
+    case 'config':
+      return `configuration ${decision.config} is in force: ${decision.changed.join(', ')}`;
+    case 'config-refused':
+      return `the configuration before stays in force: ${decision.error}`;
     case 'no-control':
       return `nobody can ask how the workers are: ${decision.error}`;
     case 'no-cgroup':

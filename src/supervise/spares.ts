@@ -82,6 +82,7 @@ export class Spares {
       const worker = nameSpare(spare, identity);
       if (worker === undefined) {
         for (const source of spare.sources) source[Symbol.dispose]();
+        spare.updates?.close();
         continue;
       }
       this.#delay = REST;
@@ -102,8 +103,9 @@ export class Spares {
 
   /** In a fork: closes the copies of the supervisor's ends. */
   release(): void {
-    for (const { sources, name, output } of this.#waiting) {
+    for (const { sources, name, output, updates } of this.#waiting) {
       for (const source of sources) source.close();
+      updates?.close();
       output?.discard();
       close(name);
     }
@@ -111,8 +113,9 @@ export class Spares {
   }
 }
 
-function discard({ sources, name, output }: SpareProcess): void {
+function discard({ sources, name, output, updates }: SpareProcess): void {
   output?.discard();
+  updates?.close();
   for (const source of sources) source[Symbol.dispose]();
   close(name);
 }

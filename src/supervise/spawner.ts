@@ -41,12 +41,17 @@ export class Spawner {
    * Starts a process, which has its own image when this returns. Signals must be blocked.
    * @throws EAGAIN, ENOMEM, EMFILE and the like, with nothing started
    */
-  start(identity: WorkerIdentity, pipe: WorkerPipeWriter, group: WorkerGroup | undefined): Spawned {
+  start(
+    identity: WorkerIdentity,
+    pipe: WorkerPipeWriter,
+    group: WorkerGroup | undefined,
+    updates?: number,
+  ): Spawned {
     const procs = group?.procs ?? -1;
     const spawned =
       this.#image === undefined
         ? startProgram(this.#program, [], procs)
-        : this.#startImage(this.#image, identity, pipe.fd!, procs);
+        : this.#startImage(this.#image, identity, pipe.fd!, procs, updates);
     this.#release();
     return spawned;
   }
@@ -56,6 +61,7 @@ export class Spawner {
     identity: WorkerIdentity,
     pipe: number,
     procs: number,
+    updates: number | undefined,
   ): Spawned {
     const opened: number[] = [];
     // This process has printed what the program prints before the call; but not so for stderr: an
@@ -72,6 +78,7 @@ export class Spawner {
         stdio: [duplicate(0), duplicate(1), undefined],
         logger: thisProcess.capture,
         listeners: openListeners(),
+        ...(updates === undefined ? {} : { orders: updates }),
       });
       const inherited = openDescriptors().filter(wasInherited);
       const nullFd = openNull();

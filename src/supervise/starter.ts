@@ -16,6 +16,7 @@ import type { Groups, WorkerGroup } from './cgroup.js';
 import { MANAGER_VARIABLES, type ProgramChannel, type ProgramChannels } from './program-channel.js';
 import { blockSignals } from './self-pipe.js';
 import type { Spawner } from './spawner.js';
+import { type Update, UpdateWriter } from './updates.js';
 import type { WorkerIdentity } from './worker.js';
 import { WorkerOutput } from './worker-output.js';
 import {
@@ -31,6 +32,8 @@ export interface StartedProcess {
   pid: number;
   /** What it says, and how: by the pipe of workers, and as another program does. */
   sources: readonly MessageSource[];
+  /** Where it hears of updates. */
+  updates: UpdateWriter | undefined;
   group: WorkerGroup | undefined;
   /** Another child, which holds its memory: see native/fork/holder.h. */
   holder: number | undefined;
@@ -45,6 +48,8 @@ export interface ForkedWorker {
   kind: 'forked';
   identity: WorkerIdentity;
   pipe: WorkerPipeWriter;
+  /** Where it hears of updates. */
+  updates: number | undefined;
 }
 
 /** A worker's process that waits for its name. */
@@ -62,6 +67,7 @@ interface Parts {
   writer: WorkerPipeWriter;
   group: WorkerGroup | undefined;
   channel: ProgramChannel | undefined;
+  updates: { reader: number; writer: UpdateWriter } | undefined;
 }
 
 /** Another program, that workers run. */
@@ -77,20 +83,24 @@ export class Starter {
   readonly #spawner: Spawner | undefined;
   readonly #groups: Groups | undefined;
   readonly #program: Program | undefined;
+  readonly #inForce: (() => readonly Update[]) | undefined;
 
   /**
    * @param spawner the exec engine; undefined: workers are forks
    * @param groups in which each gets one of its own
    * @param program what a worker becomes; undefined: it goes on as it is
+   * @param inForce what workers hear updates of; undefined: of nothing
    */
   constructor(
     spawner: Spawner | undefined,
     groups: Groups | undefined,
     program: Program | undefined,
+    inForce: (() => readonly Update[]) | undefined,
   ) {
     this.#spawner = spawner;
     this.#groups = groups;
     this.#program = program;
+    this.#inForce = inForce;
   }
 
   /** Whether its processes are forks, which alone can be made before they have a name. */
@@ -111,8 +121,10 @@ export class Starter {
     let output: WorkerOutput | undefined;
     let made: Made;
     try {
-      parts = openParts(this.#groups, this.#program?.channels);
+      parts = this.#openParts();
       output = thisProcess.capture && WorkerOutput.enter(thisProcess.capture);
+      // Before there is a process that could be waited for: a short text is in the pipe then.
+      if (this.#spawner !== undefined) parts.updates?.writer.begin(this.#inForce?.() ?? []);
       made =
         this.#spawner === undefined
           ? this.#fork('none')
@@ -158,7 +170,7 @@ export class Starter {
     let made: Made;
     try {
       name = pipe();
-      parts = openParts(this.#groups, this.#program?.channels);
+      parts = this.#openParts();
       output = thisProcess.capture && WorkerOutput.enter(thisProcess.capture);
       made = this.#fork('for-spare');
     } catch (error) {
@@ -202,13 +214,17 @@ export class Starter {
     return { pid, holder: addon.memoryHolder() || undefined, error: undefined };
   }
 
+  #openParts(): Parts {
+    return openParts(this.#groups, this.#program?.channels, this.#inForce !== undefined);
+  }
+
   /** In the fork. */
-  #live({ writer, channel }: Parts, become: () => WorkerIdentity): ForkedWorker {
+  #live({ writer, channel, updates }: Parts, become: () => WorkerIdentity): ForkedWorker {
     try {
       const identity = become();
       if (this.#program !== undefined) runProgram(this.#program, channel!);
       runChildHooks({ moved: false });
-      return { kind: 'forked', identity, pipe: writer };
+      return { kind: 'forked', identity, pipe: writer, updates: updates?.reader };
     } catch (error) {
       writer.error(errorText(error));
       return _exit(127);
@@ -216,8 +232,13 @@ export class Starter {
   }
 }
 
-function sourcesOf({ reader, channel, group }: Parts): Pick<StartedProcess, 'sources' | 'group'> {
-  return { sources: [reader, ...(channel?.sources ?? [])], group };
+function sourcesOf({
+  reader,
+  channel,
+  group,
+  updates,
+}: Parts): Pick<StartedProcess, 'sources' | 'group' | 'updates'> {
+  return { sources: [reader, ...(channel?.sources ?? [])], group, updates: updates?.writer };
 }
 
 /** @returns it as a worker, or undefined if it has ended */
@@ -248,9 +269,22 @@ function awaitName(fd: number): WorkerIdentity {
   return JSON.parse(buffer.toString('latin1', 0, size)) as WorkerIdentity;
 }
 
-function openParts(groups: Groups | undefined, channels: ProgramChannels | undefined): Parts {
-  const parts: Parts = { ...openWorkerPipe(), group: undefined, channel: undefined };
+function openParts(
+  groups: Groups | undefined,
+  channels: ProgramChannels | undefined,
+  hears: boolean,
+): Parts {
+  const parts: Parts = {
+    ...openWorkerPipe(),
+    group: undefined,
+    channel: undefined,
+    updates: undefined,
+  };
   try {
+    if (hears) {
+      const [reader, writer] = pipe();
+      parts.updates = { reader, writer: new UpdateWriter(writer) };
+    }
     parts.channel = channels?.add();
     parts.group = groups?.add();
     return parts;
@@ -260,7 +294,9 @@ function openParts(groups: Groups | undefined, channels: ProgramChannels | undef
   }
 }
 
-function discard({ reader, writer, group, channel }: Parts): void {
+function discard({ reader, writer, group, channel, updates }: Parts): void {
+  if (updates !== undefined) close(updates.reader);
+  updates?.writer.close();
   channel?.[Symbol.dispose]();
   group?.close();
   group?.remove();
@@ -268,8 +304,9 @@ function discard({ reader, writer, group, channel }: Parts): void {
   writer.close();
 }
 
-function keepInSupervisor(pid: number, { writer, group, channel }: Parts): void {
+function keepInSupervisor(pid: number, { writer, group, channel, updates }: Parts): void {
   writer.close();
+  if (updates !== undefined) close(updates.reader);
   channel?.release();
   group?.close();
   giveGroup(pid);
@@ -288,7 +325,8 @@ export function giveGroup(pid: number): void {
 }
 
 /** In the fork, signals blocked. */
-function becomeWorker(supervisor: number, { reader, group }: Parts): void {
+function becomeWorker(supervisor: number, { reader, group, updates }: Parts): void {
+  updates?.writer.close();
   setpgid(0, 0);
   endWith(supervisor);
   group?.enter();
@@ -321,9 +359,9 @@ function environmentFor({ env }: ProgramChannel): Record<string, string | undefi
 function startImage(
   spawner: Spawner,
   identity: WorkerIdentity,
-  { writer, group, channel }: Parts,
+  { writer, group, channel, updates }: Parts,
 ): { pid: number; error: Error | undefined } {
-  if (channel === undefined) return spawner.start(identity, writer, group);
+  if (channel === undefined) return spawner.start(identity, writer, group, updates?.reader);
   const before = MANAGER_VARIABLES.map((name) => [name, process.env[name]] as const);
   const set = (name: string, value: string | undefined) => {
     if (value === undefined) delete process.env[name];

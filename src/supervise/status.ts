@@ -2,6 +2,7 @@
 
 import type { Slot, State } from './policy/state.js';
 import { processorTime, residentMemory } from './proc.js';
+import type { PublishedStatus } from './published.js';
 import type { WorkerReports } from './reports.js';
 
 /** A worker as others see it. Times in ms, memory in bytes; null: there is no process. */
@@ -50,6 +51,8 @@ export interface SupervisorStatus {
   workers: WorkerStatus[];
   /** The processes that were forked ahead and wait to become workers. */
   spares: number[];
+  /** What loadConfig() of doublefork/config has read. */
+  config: PublishedStatus[];
 }
 
 export function statusOf(
@@ -57,7 +60,7 @@ export function statusOf(
   now: number,
   since: number,
   reports: WorkerReports,
-): Omit<SupervisorStatus, 'spares'> {
+): Omit<SupervisorStatus, 'spares' | 'config'> {
   return {
     pid: process.pid,
     image: { number: 1, pid: process.pid },

@@ -30,11 +30,13 @@ import { leaveDataOf } from './data-client.js';
 import type { CopiedImage } from './image-process.js';
 import { KeeperSuperior } from './keeper.js';
 import { checkOptions, type SuperviseOptions, type SupervisorSettings } from './options.js';
+import { published } from './published.js';
 import { SelfWatch } from './self-watch.js';
 import { Spawner } from './spawner.js';
 import type { ForkedWorker } from './starter.js';
 import { findSuperior, type Superior } from './superior.js';
 import { type ImageSource, Supervisor } from './supervisor.js';
+import { followUpdates } from './updates.js';
 import { Worker, type WorkerIdentity } from './worker.js';
 import { WorkerPipeWriter } from './worker-pipe.js';
 
@@ -80,12 +82,12 @@ function start(options: SuperviseOptions): Worker {
 }
 
 function becomeWorker(
-  { identity, pipe }: ForkedWorker,
+  { identity, pipe, updates }: ForkedWorker,
   settings: SupervisorSettings,
   reportsTo: Superior,
 ): Worker {
   recordCall({ call: 'supervise', ...identity });
-  return makeWorker(identity, pipe, settings, reportsTo);
+  return makeWorker(identity, pipe, updates, settings, reportsTo);
 }
 
 /** In a copy that the keeper has made of itself: the supervisor. Whatever it throws is the keeper's to tell. */
@@ -181,7 +183,8 @@ function resumeInNewImage(
   const settings = check(options, reportsTo);
   const pipe = new WorkerPipeWriter(handoff?.readyFd);
   if (handoff !== undefined) takeStreams(handoff);
-  const worker = makeWorker(identity, pipe, settings, reportsTo);
+  const updates = handoff?.orders ?? undefined;
+  const worker = makeWorker(identity, pipe, updates, settings, reportsTo);
   if (handoff === undefined) worker[Symbol.dispose]();
   else pipe.arrived();
   return worker;
@@ -246,6 +249,7 @@ function check(options: SuperviseOptions, { awaited }: Superior): SupervisorSett
 function makeWorker(
   identity: WorkerIdentity,
   pipe: WorkerPipeWriter,
+  updates: number | undefined,
   settings: SupervisorSettings,
   reportsTo: Superior,
 ): Worker {
@@ -259,7 +263,22 @@ function makeWorker(
   thisProcess.worker = worker;
   current = worker;
   leaveDataOf(identity.id);
+  if (updates !== undefined) hearOf(updates, worker);
   return worker;
+}
+
+/** What the supervisor looks after for its workers. */
+function hearOf(updates: number, worker: Worker): void {
+  const tellWhatIsTaken = () => {
+    const all = [...published.values()].map(({ name, generation }) => [name, generation]);
+    worker.taken(JSON.stringify(Object.fromEntries(all)));
+  };
+  const following = followUpdates(updates, ({ name, text }) => {
+    published.get(name)?.receive(text);
+    tellWhatIsTaken();
+  });
+  worker.follow(following);
+  tellWhatIsTaken();
 }
 
 /** @throws ENOTSUP */

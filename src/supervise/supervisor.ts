@@ -22,6 +22,7 @@ import type { SupervisorSettings } from './options.js';
 import { decide, initial, nextDeadline } from './policy/policy.js';
 import type { Action, Decision, Event, State } from './policy/state.js';
 import { enoughMemory } from './proc.js';
+import { Publications, published } from './published.js';
 import { Resources } from './resources.js';
 import { Schedule } from './schedule.js';
 import { actionOf, type SignalAction } from './signals.js';
@@ -64,6 +65,7 @@ export class Supervisor {
   readonly #usage: UsageWatch;
   readonly #schedule: Schedule;
   readonly #alarms: Alarms | undefined;
+  readonly #publications: Publications;
   readonly #workers: Workers;
   readonly #spares: Spares;
   readonly #queue: Event[] = [];
@@ -98,13 +100,19 @@ export class Supervisor {
     this.#resources = new Resources(settings, this.#reopenSignal);
     const { control, groups, channels, journal } = this.#resources;
     const program = settings.exec && { argv: settings.exec, channels: channels! };
-    this.#starter = new Starter(spawner, groups, program);
+    // Another program hears of nothing.
+    this.#publications = new Publications(program === undefined ? published.values() : [], (it) =>
+      this.#tell(it),
+    );
+    const inForce = this.#publications.isEmpty ? undefined : () => this.#publications.inForce;
+    this.#starter = new Starter(spawner, groups, program, inForce);
     const { usage, interval } = settings.resources;
     this.#usage = new UsageWatch(usage, interval, since);
     this.#workers = new Workers(
       () => this.#usage.ranOut(),
       (pid) => this.#reload(`worker with pid ${pid}`),
       (pid, delay) => this.#usage.delayed(pid, delay, performance.now()),
+      this.#publications,
     );
     this.#spares = new Spares(this.#starter.forks ? settings.spare : 0, (pid) =>
       this.#workers.attends(pid),
@@ -122,6 +130,7 @@ export class Supervisor {
     const status = (now: number) => ({
       ...statusOf(this.#state, now, since, this.#workers.reports),
       spares: this.#spares.pids,
+      config: this.#publications.status,
       ...this.#images?.status,
     });
     this.#source = 'image' in images ? control : images;
@@ -136,10 +145,14 @@ export class Supervisor {
         (decision) => this.#tell(decision),
       );
     }
+    const reconfigure = (settle: (error: string | undefined) => void) => {
+      if (this.#publications.ask(settle)) this.#spares.drop();
+    };
     const handle = (client: Requester, request: Request, line: string) =>
       this.#askImages(client, request, line);
     this.#requests =
-      this.#source && new ControlRequests(this.#source, { status, journal, images: handle });
+      this.#source &&
+      new ControlRequests(this.#source, { status, journal, images: handle, reconfigure });
     this.#nextPing = reportsTo.pingEvery > 0 ? since : Number.POSITIVE_INFINITY;
     this.#queue.push({ type: 'start', now: since, workers: settings.workers });
     this.#limits = settings.limits;
@@ -203,6 +216,7 @@ export class Supervisor {
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       const [state, actions] = decide(this.#state, event);
       this.#state = state;
+      if (event.type === 'resume') this.#lookAtPublished(undefined);
       if (event.type === 'recycle' || event.type === 'restart') this.#spares.drop();
       trace?.('supervisor', `${JSON.stringify(event)} -> ${JSON.stringify(actions)}`);
       for (const action of actions) {
@@ -211,6 +225,13 @@ export class Supervisor {
       }
     }
     return undefined;
+  }
+
+  /** In a parked image nobody would hear of it. @param now undefined: whether or not it is time */
+  #lookAtPublished(now: number | undefined): void {
+    if (now !== undefined && this.#state.phase !== 'running') return;
+    if (this.#publications.look(now)) this.#spares.drop();
+    if (now !== undefined) this.#publications.review(now);
   }
 
   /** If it is time. @returns something in one that was made, once it is named */
@@ -252,6 +273,7 @@ export class Supervisor {
       this.#schedule.next,
       this.#nextPing,
       this.#images?.deadline ?? Number.POSITIVE_INFINITY,
+      this.#state.phase === 'running' ? this.#publications.deadline : Number.POSITIVE_INFINITY,
     );
     this.#collect();
     const ready = readyAmong(this.#pollRequests(), timeoutUntil(deadline));
@@ -272,6 +294,7 @@ export class Supervisor {
     this.#queue.push(...this.#usage.sample(this.#pids(), now));
     if (this.#schedule.isDue(now)) this.#queue.push({ type: 'recycle', now });
     this.#images?.timePassed(now);
+    this.#lookAtPublished(now);
     if (now < this.#nextPing) return;
     this.#managerTold(this.#reportsTo.ping());
     this.#nextPing = now + this.#reportsTo.pingEvery;

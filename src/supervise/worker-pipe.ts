@@ -16,6 +16,8 @@ export type Message =
   | { type: 'health'; text: string }
   /** By how many ms its event loop is late. */
   | { type: 'delay'; text: string }
+  /** JSON: the generations that it has of what is published, by name. */
+  | { type: 'taken'; text: string }
   | { type: 'error'; text: string };
 
 const letters = {
@@ -26,8 +28,17 @@ const letters = {
   S: 'status',
   H: 'health',
   D: 'delay',
+  C: 'taken',
   E: 'error',
 } as const;
+
+const HAS_TEXT: ReadonlySet<Message['type']> = new Set([
+  'status',
+  'error',
+  'health',
+  'delay',
+  'taken',
+]);
 
 /** Longest text that a worker may send; what is above is cut. */
 const LONGEST_TEXT = 16_384;
@@ -93,10 +104,9 @@ export class WorkerPipeReader implements MessageSource {
 function parse(line: string): Message | undefined {
   const type = letters[line[0] as keyof typeof letters];
   if (type === undefined) return undefined;
-  if (type !== 'status' && type !== 'error' && type !== 'health' && type !== 'delay')
-    return { type };
+  if (!HAS_TEXT.has(type)) return { type } as Message;
   try {
-    return { type, text: String(JSON.parse(line.slice(1))) };
+    return { type, text: String(JSON.parse(line.slice(1))) } as Message;
   } catch {
     // Two that share a worker's end have written over each other.
     return undefined;
@@ -145,6 +155,10 @@ export class WorkerPipeWriter implements Disposable {
 
   delay(ms: number): void {
     this.#send('delay', `D${Math.round(ms)}\n`);
+  }
+
+  taken(text: string): void {
+    this.#send('taken', `C${JSON.stringify(text)}\n`);
   }
 
   error(text: string): void {

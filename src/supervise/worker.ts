@@ -37,6 +37,7 @@ export class Worker implements Disposable {
   readonly #watch: Disposable | undefined;
   #stop: AbortController | undefined;
   #ready = false;
+  #updates: Disposable | undefined;
 
   /** @internal */
   constructor(identity: WorkerIdentity, pipe: WorkerPipeWriter, settings: WorkerSettings) {
@@ -99,6 +100,16 @@ export class Worker implements Disposable {
     this.#pipe.health(text);
   }
 
+  /** @internal What it has of what is published: see published.ts. */
+  taken(text: string): void {
+    this.#pipe.taken(text);
+  }
+
+  /** @internal Hears of updates for as long as it is a worker. */
+  follow(updates: Disposable): void {
+    this.#updates = updates;
+  }
+
   /** Tells the supervisor why this worker is about to end. */
   explain(reason: unknown): void {
     this.#pipe.error(errorText(reason));
@@ -158,6 +169,7 @@ export class Worker implements Disposable {
     this.#watch?.[Symbol.dispose]();
     process.off('uncaughtExceptionMonitor', this.#onException);
     for (const name of this.#stopSignals) process.off(name, this.#onStop);
+    this.#updates?.[Symbol.dispose]();
     this.#pipe.close();
   }
 }

@@ -6,6 +6,7 @@ import { signalNumber } from '../posix/process.js';
 import { signalFate } from '../posix/processes.js';
 import { type EndedWorker, Families, killQuietly } from './family.js';
 import type { Event, Outcome } from './policy/state.js';
+import type { Publications } from './published.js';
 import { WorkerReports } from './reports.js';
 import type { SpareProcess, StartedProcess } from './starter.js';
 import type { MessageSource } from './worker-pipe.js';
@@ -19,24 +20,29 @@ export class Workers {
   readonly #memoryRanOut: () => boolean;
   readonly #onReload: (pid: number) => void;
   readonly #onDelay: (pid: number, delay: number) => void;
+  readonly #publications: Publications;
 
   /**
    * @param memoryRanOut tells of a process that was killed whether it was for want of memory
    * @param onReload hears of a worker that asks for the next version
    * @param onDelay hears by how many ms the event loop of one is late
+   * @param publications what workers are told, and tell that they have
    */
   constructor(
     memoryRanOut: () => boolean,
     onReload: (pid: number) => void,
     onDelay: (pid: number, delay: number) => void,
+    publications: Publications,
   ) {
+    this.#publications = publications;
     this.#onReload = onReload;
     this.#onDelay = onDelay;
     this.#memoryRanOut = memoryRanOut;
   }
 
-  add({ pid, sources, group, holder, arriving, error }: StartedProcess): void {
+  add({ pid, sources, updates, group, holder, arriving, error }: StartedProcess): void {
     this.#sources.set(pid, sources);
+    this.#publications.add(pid, updates);
     this.#families.add(pid, group);
     if (holder !== undefined) this.#families.attend(holder);
     if (error !== undefined) this.reports.error(pid, error.message);
@@ -65,7 +71,7 @@ export class Workers {
   }
 
   pollRequests(): PollRequest[] {
-    const requests: PollRequest[] = [];
+    const requests = this.#publications.pollRequests();
     for (const sources of this.#sources.values()) {
       for (const { ended, fd } of sources) if (!ended) requests.push({ fd, events: POLLIN });
     }
@@ -74,6 +80,7 @@ export class Workers {
 
   /** What workers have said, as far as it concerns the policy. */
   *read(ready: ReadonlyMap<number, number>, now: number): Generator<Event> {
+    this.#publications.serve(ready);
     for (const [pid, sources] of this.#sources) {
       for (const source of sources) {
         if (ready.has(source.fd)) yield* this.#readFrom(source, pid, now);
@@ -85,6 +92,7 @@ export class Workers {
     for (const message of source.read()) {
       if (message.type === 'status') this.reports.status(pid, message.text);
       else if (message.type === 'health') this.reports.health(pid, message.text);
+      else if (message.type === 'taken') this.#publications.taken(pid, message.text);
       else if (message.type === 'error') this.reports.error(pid, message.text);
       else if (message.type === 'reload') this.#onReload(pid);
       else if (message.type === 'delay') this.#onDelay(pid, Number(message.text));
@@ -118,6 +126,7 @@ export class Workers {
     this.#sources.delete(pid);
     this.#arriving.delete(pid);
     this.reports.gone(pid);
+    this.#publications.gone(pid);
     const outOfMemory = signal === 'SIGKILL' && (ranOut ?? this.#memoryRanOut());
     const outcome: Outcome = { exitCode, signal, coreDumped, outOfMemory };
     yield { type: 'exited', now, pid, outcome, random: Math.random() };
@@ -152,6 +161,7 @@ export class Workers {
 
   /** In a worker: closes the copies of the supervisor's ends. */
   release(): void {
+    this.#publications.release();
     for (const sources of this.#sources.values()) for (const source of sources) source.close();
   }
 }

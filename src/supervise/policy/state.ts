@@ -223,6 +223,9 @@ export type Decision =
   | { event: 'image-parked'; image: number; imagePid: number }
   | { event: 'image-failed'; image: number; imagePid: number; error: string }
   | { event: 'image-exit'; image: number; imagePid: number; error: string }
+  /** The configuration that is in force, by its generation, and what of it is new. */
+  | { event: 'config'; file: string; config: number; changed: string[] }
+  | { event: 'config-refused'; file: string; error: string }
   /** A program beside the workers: see companions.ts. */
   | { event: 'companion-exit'; companion: string; delay: number; error: string }
   /** The supervisor itself. */

@@ -246,7 +246,7 @@ describe('config files', () => {
 
   typed('in TypeScript, with the types of defineConfig', async () => {
     const place = new Place();
-    const from = JSON.stringify(join(root, 'dist/config/index.js'));
+    const from = JSON.stringify(join(root, 'dist/settings/index.js'));
     writeFileSync(
       join(place.folder, 'doublefork.config.ts'),
       `import { defineConfig } from ${from};
@@ -258,7 +258,7 @@ describe('config files', () => {
 
   test('defineConfig gives back what it gets', async () => {
     const place = new Place();
-    const from = JSON.stringify(join(root, 'dist/config/index.js'));
+    const from = JSON.stringify(join(root, 'dist/settings/index.js'));
     writeFileSync(
       join(place.folder, 'doublefork.config.mjs'),
       `import { defineConfig } from ${from};
