@@ -32,7 +32,13 @@ export type { Snapshot, SnapshotFile, SnapshotOptions } from './jobs/snapshot.js
 export { type Drained, type DrainOptions, drain } from './listen/drain.js';
 export type { Listener, ListenOptions } from './listen/listen.js';
 export { listen } from './listen/listen.js';
-export type { CaptureOptions, LogFields } from './logs/options.js';
+export type {
+  CaptureOptions,
+  Facility,
+  JournalOptions,
+  LogFields,
+  SyslogOptions,
+} from './logs/options.js';
 export type { PidfileState } from './pidfile/inspect.js';
 export type { AlreadyRunningError, PidfileOptions } from './pidfile/pidfile.js';
 export { Pidfile } from './pidfile/pidfile.js';

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "logger/json.h"
+
 namespace doublefork::logger {
 namespace {
 
@@ -15,129 +17,6 @@ constexpr uint64_t kTai64 = 4611686018427387914ULL;
 
 constexpr char kEscaped[] = "\b\f\n\r\t";
 constexpr char kEscapes[] = "bfnrt";
-
-constexpr int kDeepest = 64;
-constexpr int kMostMembers = 32;
-
-// Reads a JSON text (RFC 8259), and looks which of some members it has at its top.
-class Reader {
- public:
-  Reader(const char* text, size_t length) : at_(text), end_(text + length) {}
-
-  // Whether it is one object and nothing else.
-  bool Object(const char* const* names, const size_t* lengths, int count, bool* found) {
-    names_ = names, lengths_ = lengths, count_ = count, found_ = found;
-    Space();
-    if (at_ == end_ || *at_ != '{' || !Value(0)) return false;
-    Space();
-    return at_ == end_;
-  }
-
- private:
-  void Space() {
-    while (at_ < end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\r' || *at_ == '\n')) at_++;
-  }
-
-  bool Take(char expected) {
-    if (at_ == end_ || *at_ != expected) return false;
-    at_++;
-    return true;
-  }
-
-  bool Word(const char* word) {
-    size_t length = strlen(word);
-    if (static_cast<size_t>(end_ - at_) < length || memcmp(at_, word, length) != 0) return false;
-    at_ += length;
-    return true;
-  }
-
-  bool String() {
-    if (!Take('"')) return false;
-    for (; at_ < end_; at_++) {
-      if (*at_ == '"') return Take('"');
-      if (static_cast<unsigned char>(*at_) < 0x20) return false;
-      if (*at_ == '\\' && ++at_ == end_) return false;
-    }
-    return false;
-  }
-
-  bool Digits() {
-    const char* from = at_;
-    while (at_ < end_ && *at_ >= '0' && *at_ <= '9') at_++;
-    return at_ > from;
-  }
-
-  bool Number() {
-    Take('-');
-    if (!Digits()) return false;
-    if (Take('.') && !Digits()) return false;
-    if (!Take('e') && !Take('E')) return true;
-    if (!Take('+')) Take('-');
-    return Digits();
-  }
-
-  void Note(const char* name, size_t length) {
-    for (int i = 0; i < count_; i++) {
-      if (lengths_[i] == length && memcmp(names_[i], name, length) == 0) found_[i] = true;
-    }
-  }
-
-  bool Value(int depth) {
-    if (depth > kDeepest) return false;
-    Space();
-    if (at_ == end_) return false;
-    switch (*at_) {
-      case '{':
-        return Members(depth);
-      case '[':
-        return Elements(depth);
-      case '"':
-        return String();
-      case 't':
-        return Word("true");
-      case 'f':
-        return Word("false");
-      case 'n':
-        return Word("null");
-      default:
-        return Number();
-    }
-  }
-
-  bool Members(int depth) {
-    Take('{');
-    Space();
-    if (Take('}')) return true;
-    do {
-      Space();
-      const char* name = at_ + 1;
-      if (!String()) return false;
-      if (depth == 0) Note(name, static_cast<size_t>(at_ - 1 - name));
-      Space();
-      if (!Take(':') || !Value(depth + 1)) return false;
-      Space();
-    } while (Take(','));
-    return Take('}');
-  }
-
-  bool Elements(int depth) {
-    Take('[');
-    Space();
-    if (Take(']')) return true;
-    do {
-      if (!Value(depth + 1)) return false;
-      Space();
-    } while (Take(','));
-    return Take(']');
-  }
-
-  const char* at_;
-  const char* end_;
-  const char* const* names_ = nullptr;
-  const size_t* lengths_ = nullptr;
-  int count_ = 0;
-  bool* found_ = nullptr;
-};
 
 // How many bytes of UTF-8 a character has that begins here; 0: it is none.
 size_t Character(const unsigned char* at, size_t left) {
@@ -223,34 +102,35 @@ Moment::Moment(Stamp stamp) : length(0) {
 
 char* AppendJson(char* to, const char* line, size_t length, const char* fields, const Moment& now,
                  Stamp stamp, bool partial) {
-  // What is added, and whether the line has it: the time, and the fields.
-  const char* names[kMostMembers] = {"time"};
-  size_t lengths[kMostMembers] = {4};
-  const char* members[kMostMembers] = {nullptr};
-  size_t sizes[kMostMembers] = {0};
-  bool found[kMostMembers] = {false};
-  int count = 1;
-  for (const char* at = fields; *at != '\0' && count < kMostMembers;) {
-    const char* end = strchrnul(at, '\n');
-    const char* colon = strstr(at, "\":");
-    if (*at == '"' && colon != nullptr && colon < end) {
-      names[count] = at + 1;
-      lengths[count] = static_cast<size_t>(colon - at - 1);
-      members[count] = at;
-      sizes[count++] = static_cast<size_t>(end - at);
+  // What is added, unless the line has it: the time, and the fields.
+  Members members(fields);
+  Finder finder(members);
+  struct TimeFinder final : Visitor {
+    explicit TimeFinder(Finder* next) : next(next) {}
+    void Visit(const Member& member) override {
+      found = found || (member.name_length == 4 && memcmp(member.name, "time", 4) == 0);
+      next->Visit(member);
     }
-    at = *end == '\0' ? end : end + 1;
-  }
-  bool is_object =
-      !partial && length > 1 && Reader(line, length).Object(names, lengths, count, found);
-  if (!is_object) memset(found, 0, sizeof found);
+    Finder* next;
+    bool found = false;
+  } visitor(&finder);
+  bool is_object = !partial && ReadObject(line, length, &visitor);
   *to++ = '{';
   bool first = true;
-  for (int i = 0; i < count; i++) {
-    if (found[i]) continue;
+  auto separate = [&] {
     if (!first) *to++ = ',';
     first = false;
-    to = i == 0 ? AppendTime(to, now, stamp) : Append(to, members[i], sizes[i]);
+  };
+  if (!is_object || !visitor.found) {
+    separate();
+    to = AppendTime(to, now, stamp);
+  }
+  for (int i = 0; i < members.count; i++) {
+    if (is_object && finder.found[i]) continue;
+    separate();
+    const Member& member = members.all[i];
+    const char* from = member.name - 1;
+    to = Append(to, from, static_cast<size_t>(member.value + member.length - from));
   }
   if (is_object) {
     const char* brace = static_cast<const char*>(memchr(line, '{', length)) + 1;

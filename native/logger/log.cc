@@ -118,8 +118,7 @@ bool Log::Flush(uint64_t now) {
       continue;
     }
     if (fd_ >= 0 && written < 0 && errno == EINTR) continue;
-    core_->failure = written == 0 ? ENOSPC : errno;
-    if (core_->failing_since == 0) core_->failing_since = now;
+    gap_->Begin(written == 0 ? ENOSPC : errno, now);
     LookElsewhere(now);
     return false;
   }
@@ -147,8 +146,7 @@ bool Log::Write(Source* source, const char* from, size_t length, size_t taken, b
                 uint64_t now) {
   struct stat stat;
   if (fd_ < 0 && !Open()) {
-    core_->failure = errno;
-    if (core_->failing_since == 0) core_->failing_since = now;
+    gap_->Begin(errno, now);
     return false;
   }
   if (fstat(fd_, &stat) != 0) return false;
@@ -176,7 +174,7 @@ bool Log::Take(Source& source, const Source* owner, bool ended, uint64_t now) {
     size_t length = source.size();
     size_t take = Whole(source, length);
     if (take == 0) {
-      bool shown = length == kRing || ended || now - source.since >= kUnfinished;
+      bool shown = length == source.capacity || ended || now - source.since >= kUnfinished;
       if (!shown) return true;
       take = length;
     }
@@ -307,6 +305,11 @@ bool Log::Rotate(uint64_t now) {
   return true;
 }
 
+uint64_t Log::Kept(const Source& source) const {
+  bool is_pending = core_->pending && core_->ring == source.ring;
+  return is_pending ? core_->tail : Destination::Kept(source);
+}
+
 bool Log::TakeRotated() {
   bool rotated = rotated_;
   rotated_ = false;
@@ -335,34 +338,20 @@ void Log::Reopen() {
 bool Log::TellGap(uint64_t now) {
   if (core_->pending && !Flush(now)) return false;
   char sentence[256];
-  double seconds = static_cast<double>(now - core_->failing_since) / 1000;
-  if (core_->dropped_bytes > 0) {
-    snprintf(sentence, sizeof sentence,
-             "the log could not be written for %.1f s (%s): %llu lines, %llu bytes, were dropped",
-             seconds, strerror(core_->failure),
-             static_cast<unsigned long long>(core_->dropped_lines),
-             static_cast<unsigned long long>(core_->dropped_bytes));
-  } else {
-    snprintf(sentence, sizeof sentence,
-             "the log could not be written for %.1f s (%s); nothing was lost", seconds,
-             strerror(core_->failure));
-  }
+  gap_->Describe(now, sentence, sizeof sentence);
   Moment moment(settings_.stamp);
   char text[512];
   char* to = text;
   if (core_->open != 0) *to++ = '\n';
   if (settings_.json) {
-    to = AppendJson(to, sentence, strlen(sentence),
-                    "\"level\":40\n\"name\":\"doublefork\"\n\"event\":\"log-gap\"", moment,
-                    settings_.stamp, false);
+    to = AppendJson(to, sentence, strlen(sentence), kGapFields, moment, settings_.stamp, false);
   } else {
     to += sprintf(to, "%sdoublefork: %s\n", moment.text, sentence);
   }
   auto length = static_cast<size_t>(to - text);
   memcpy(core_->out, text, length);
   if (!Write(nullptr, core_->out, length, 0, false, now)) return false;
-  core_->failing_since = 0;
-  core_->dropped_lines = core_->dropped_bytes = 0;
+  gap_->End();
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "logger/destination.h"
 #include "logger/format.h"
 #include "logger/ring.h"
 #include "logger/settings.h"
@@ -43,43 +44,35 @@ struct Core {
   gid_t gid;
   uint64_t born;      // when the file was made, ms since 1970
   uint64_t archived;  // when the last one was rotated, µs since 1970
-  // What could not be written, and since when.
-  uint64_t failing_since;  // ms, monotonic; 0: it can
-  int failure;             // errno
-  uint64_t dropped_lines;
-  uint64_t dropped_bytes;
+  Gap gap;
 
   char out[kOut];
 };
 
 constexpr uint64_t kNobody = ~uint64_t{0};
 
-class Log {
+class Log final : public Destination {
  public:
-  Log(const Settings& settings, Core* core) : settings_(settings), core_(core) {}
+  Log(const Settings& settings, Core* core)
+      : Destination(&core->gap), settings_(settings), core_(core) {}
 
-  // Opens the file. False with errno.
-  bool Open();
-  void Close();
-  // Looks what the file is that the log begins with.
-  void Begin();
-  // What a predecessor has left to be done.
-  void Recover();
-
-  // Writes what is pending. False: it cannot be written at the moment.
-  bool Flush(uint64_t now);
-  // Takes what there is to take of a source. `ended`: nothing more will come. False: it cannot be
-  // written.
-  bool Take(Source& source, const Source* owner, bool ended, uint64_t now);
-  // The file was moved away, or is to be looked for under its path.
-  void Reopen();
-  // Whether files were rotated since the last time.
-  bool TakeRotated();
-  bool failing() const { return core_->failing_since != 0; }
-  // Tells how long nothing could be written, and what was dropped. False: it still cannot.
-  bool TellGap(uint64_t now);
+  bool Open() override;
+  void Close() override;
+  void Begin() override;
+  void Recover() override;
+  bool Continue(uint64_t now) override { return Flush(now) && (!failing() || TellGap(now)); }
+  bool Take(Source& source, const Source* owner, bool ended, uint64_t now) override;
+  uint64_t Kept(const Source& source) const override;
+  uint64_t open_serial() const override { return core_->open; }
+  void Reopen() override;
+  bool TakeRotated() override;
+  bool shows_unfinished() const override { return true; }
 
  private:
+  // Writes what is pending. False: it cannot be written at the moment.
+  bool Flush(uint64_t now);
+  // Tells how long nothing could be written, and what was dropped. False: it still cannot.
+  bool TellGap(uint64_t now);
   bool Rotate(uint64_t now);
   void ReopenIfMoved(uint64_t now);
   void LookElsewhere(uint64_t now);

@@ -36,6 +36,7 @@
 
 #include "logger/archive.h"
 #include "logger/log.h"
+#include "logger/messages.h"
 #include "logger/ring.h"
 #include "logger/settings.h"
 
@@ -43,8 +44,9 @@ namespace doublefork::logger {
 namespace {
 
 constexpr int kControl = 3;
-constexpr int kRetry = 100;  // ms between attempts at what fails
-constexpr int kTick = 50;    // ms, while a line waits for its end
+constexpr int kRetry = 100;          // ms between attempts at what fails
+constexpr int kTick = 50;            // ms, while a line waits for its end
+constexpr uint64_t kPatience = 100;  // ms, before what cannot be written is dropped, if at all
 
 uint64_t Now() {
   timespec now;
@@ -56,13 +58,13 @@ uint64_t Now() {
 class Sources {
  public:
   // Takes the descriptor. Null: there is no memory.
-  Source* Add(int fd, const char* id, const char* fields) {
+  Source* Add(int fd, const char* id, const char* fields, size_t capacity) {
     auto* more =
         static_cast<Source*>(realloc(static_cast<void*>(all_), (count_ + 1) * sizeof *all_));
     if (more != nullptr) {
       all_ = more;
       auto* source = new (&all_[count_]) Source();
-      if (source->Open(fd, id, fields)) {
+      if (source->Open(fd, id, fields, capacity)) {
         count_++;
         return source;
       }
@@ -87,8 +89,8 @@ class Sources {
 // The side of the writer.
 class Writer {
  public:
-  Writer(const Settings& settings, Core* core, Sources* sources, Log* log, int holder)
-      : settings_(settings), core_(core), sources_(*sources), log_(*log), holder_(holder) {}
+  Writer(const Settings& settings, Sources* sources, Destination* log, int holder)
+      : settings_(settings), sources_(*sources), log_(*log), holder_(holder) {}
 
   // Until the holder is gone.
   void Run() {
@@ -97,7 +99,7 @@ class Writer {
     log_.Recover();
     for (;;) {
       uint64_t now = Now();
-      bool writes = log_.Flush(now) && (!log_.failing() || log_.TellGap(now));
+      bool writes = log_.Continue(now);
       if (!Wait(writes)) break;
       now = Now();
       // In order: a mark comes after what it marks.
@@ -112,21 +114,24 @@ class Writer {
 
   // False: the holder is gone.
   bool Wait(bool writes) {
-    size_t count = sources_.count() + 1;
-    polled_ = static_cast<pollfd*>(realloc(polled_, (sources_.count() + 1) * sizeof *polled_));
+    size_t count = sources_.count() + 2;
+    polled_ = static_cast<pollfd*>(realloc(polled_, count * sizeof *polled_));
     if (polled_ == nullptr) _exit(1);
-    int timeout = writes ? -1 : kRetry;
-    polled_[count - 1] = {holder_, POLLIN, 0};
+    int timeout = log_.failing() ? kRetry : -1;
+    pollfd& holder = polled_[count - 2] = {holder_, POLLIN, 0};
+    polled_[count - 1] = {log_.blocked_fd(), POLLOUT, 0};
+    // It was asked for to lose what comes rather than to have the program wait.
+    discards_ = !writes && settings_.drop && Now() - log_.gap()->since >= kPatience;
     for (size_t i = 0; i < sources_.count(); i++) {
       Source& source = sources_[i];
-      bool reads = (writes || settings_.drop) && !source.at_end && source.size() < kRing;
+      bool reads = (writes || discards_) && !source.at_end && source.size() < source.capacity;
       polled_[i] = {reads ? source.fd : -1, POLLIN, 0};
       if (!writes) continue;
       if (source.at_end && source.size() == 0) timeout = 0;
-      if (timeout != 0 && source.size() > 0) timeout = kTick;
+      if (timeout != 0 && source.size() > 0 && log_.shows_unfinished()) timeout = kTick;
     }
     poll(polled_, count, timeout);
-    if (polled_[count - 1].revents == 0) return true;
+    if (holder.revents == 0) return true;
     char said[64];
     ssize_t length = recv(holder_, said, sizeof said, MSG_DONTWAIT);
     if (length > 0) log_.Reopen();
@@ -137,13 +142,9 @@ class Writer {
   bool Serve(size_t index, bool writes, uint64_t now) {
     Source& source = sources_[index];
     if (!writes) {
-      // It was asked for to lose what comes rather than to have the program wait.
-      if (settings_.drop && polled_[index].revents != 0) {
-        // Not what is being written.
-        bool is_pending = core_->pending && core_->ring == source.ring;
-        uint64_t keep = is_pending ? core_->tail : source.ring->tail.load();
-        source.Discard(keep, &core_->dropped_bytes, &core_->dropped_lines);
-      }
+      Gap* gap = log_.gap();
+      if (discards_ && polled_[index].revents != 0)
+        source.Discard(log_.Kept(source), &gap->dropped_bytes, &gap->dropped_lines);
       return false;
     }
     bool came = polled_[index].revents != 0 && source.Fill(now);
@@ -161,31 +162,25 @@ class Writer {
   // Whose unfinished line the log ends with, if it may still end it.
   const Source* Owner() {
     for (size_t i = 0; i < sources_.count(); i++) {
-      if (sources_[i].serial == core_->open && !sources_[i].at_end) return &sources_[i];
+      if (sources_[i].serial == log_.open_serial() && !sources_[i].at_end) return &sources_[i];
     }
     return nullptr;
   }
 
   const Settings& settings_;
-  Core* core_;
   Sources& sources_;
-  Log& log_;
+  Destination& log_;
   int holder_;
+  bool discards_ = false;
   pollfd* polled_ = nullptr;
 };
 
 // The side of the holder.
 class Holder {
  public:
-  Holder(const Settings& settings, Core* core)
-      : settings_(settings), core_(core), log_(settings, core) {}
-
-  // False with errno: the log cannot be opened.
-  bool Begin() {
-    if (!log_.Open()) return false;
-    log_.Begin();
-    return true;
-  }
+  // @param serials shared: how many pipes there were
+  Holder(const Settings& settings, Destination* log, uint64_t* serials)
+      : settings_(settings), log_(*log), serials_(serials) {}
 
   [[noreturn]] void Run() {
     sigset_t child;
@@ -195,7 +190,7 @@ class Holder {
     children_ = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     for (;;) {
       int holder = Hold();
-      Writer(settings_, core_, &sources_, &log_, holder).Run();
+      Writer(settings_, &sources_, &log_, holder).Run();
       // From here on it is in the holder's place, with all that it has.
       close(holder);
     }
@@ -275,6 +270,7 @@ class Holder {
   void StartTidier() {
     if (!tidy_ || tidier_ != 0) return;
     tidy_ = false;
+    if (settings_.file == nullptr) return;
     if (settings_.max_files == 0 && settings_.compress == nullptr) return;
     pid_t pid = fork();
     if (pid > 0) tidier_ = pid;
@@ -343,9 +339,9 @@ class Holder {
       return;
     }
     fcntl(fd, F_SETFL, O_RDONLY | O_NONBLOCK);
-    Source* source = sources_.Add(fd, id, fields);
+    Source* source = sources_.Add(fd, id, fields, settings_.to == To::kJournal ? kLongRing : kRing);
     if (source == nullptr) return;
-    source->serial = ++core_->serials;
+    source->serial = ++*serials_;
     source->since = Now();
     struct stat stat;
     source->at_end = fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode);
@@ -353,8 +349,8 @@ class Holder {
   }
 
   const Settings& settings_;
-  Core* core_;
-  Log log_;
+  Destination& log_;
+  uint64_t* serials_;
   Sources sources_;
   int children_ = -1;
   int peer_ = -1;
@@ -385,6 +381,18 @@ void Parse(int argc, char** argv, Settings* settings) {
     bool known = true;
     if (strcmp(name, "--file") == 0) {
       settings->file = value;
+    } else if (strcmp(name, "--syslog") == 0) {
+      settings->to = To::kSyslog;
+      settings->socket = value;
+    } else if (strcmp(name, "--journal") == 0) {
+      settings->to = To::kJournal;
+      settings->socket = value;
+    } else if (strcmp(name, "--tag") == 0) {
+      settings->tag = value;
+    } else if (strcmp(name, "--facility") == 0) {
+      known = Number(value, &settings->facility);
+    } else if (strcmp(name, "--rfc") == 0) {
+      settings->syslog = strcmp(value, "5424") == 0 ? Syslog::kRfc5424 : Syslog::kRfc3164;
     } else if (strcmp(name, "--max-size") == 0) {
       known = Number(value, &settings->max_size);
     } else if (strcmp(name, "--max-age") == 0) {
@@ -404,8 +412,8 @@ void Parse(int argc, char** argv, Settings* settings) {
     }
     if (!known) Fail(name, "cannot be understood");
   }
-  if (settings->file == nullptr || settings->file[0] != '/')
-    Fail("--file", "must be an absolute path");
+  const char* path = settings->to == To::kFile ? settings->file : settings->socket;
+  if (path == nullptr || path[0] != '/') Fail("the log", "must be an absolute path");
 }
 
 // What root does in another user's directory that user may redirect: it is done as that user.
@@ -434,12 +442,18 @@ int Main(int argc, char** argv) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGCHLD, SIG_DFL);
-  BecomeOwner(settings.file);
+  const char* path = settings.to == To::kFile ? settings.file : settings.socket;
+  if (settings.to == To::kFile) BecomeOwner(path);
   constexpr int kReadWrite = PROT_READ | PROT_WRITE;
   void* shared = mmap(nullptr, sizeof(Core), kReadWrite, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) Fail("mmap", strerror(errno));
-  Holder holder(settings, new (shared) Core());
-  if (!holder.Begin()) Fail(settings.file, strerror(errno));
+  auto* core = new (shared) Core;  // the rest of it is zero
+  Log file(settings, core);
+  Messages messages(settings, &core->gap);
+  Destination* log = settings.to == To::kFile ? static_cast<Destination*>(&file) : &messages;
+  if (!log->Open()) Fail(path, strerror(errno));
+  log->Begin();
+  Holder holder(settings, log, &core->serials);
   fcntl(kControl, F_SETFD, FD_CLOEXEC);
   pid_t pid = fork();
   if (pid < 0) Fail("fork", strerror(errno));

@@ -40,25 +40,26 @@ int Peek(int fd) {
 
 }  // namespace
 
-bool Source::Open(int source, const char* id, const char* fields) {
-  int memory = MemoryFile(kHeader + kRing);
+bool Source::Open(int source, const char* id, const char* fields, size_t size) {
+  int memory = MemoryFile(kHeader + size);
   if (memory < 0) return false;
-  void* place = mmap(nullptr, kHeader + 2 * kRing, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* place = mmap(nullptr, kHeader + 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   char* base = static_cast<char*>(place);
   constexpr int kReadWrite = PROT_READ | PROT_WRITE;
   constexpr int kFixed = MAP_SHARED | MAP_FIXED;
   bool mapped =
       place != MAP_FAILED &&
-      mmap(base, kHeader + kRing, kReadWrite, kFixed, memory, 0) != MAP_FAILED &&
-      mmap(base + kHeader + kRing, kRing, kReadWrite, kFixed, memory, kHeader) != MAP_FAILED;
+      mmap(base, kHeader + size, kReadWrite, kFixed, memory, 0) != MAP_FAILED &&
+      mmap(base + kHeader + size, size, kReadWrite, kFixed, memory, kHeader) != MAP_FAILED;
   int error = errno;
   close(memory);
   if (!mapped) {
-    if (place != MAP_FAILED) munmap(place, kHeader + 2 * kRing);
+    if (place != MAP_FAILED) munmap(place, kHeader + 2 * size);
     errno = error;
     return false;
   }
   fd = source;
+  capacity = size;
   ring = reinterpret_cast<Ring*>(base);
   bytes_ = base + kHeader;
   strncpy(ring->id, id, sizeof ring->id - 1);
@@ -68,20 +69,20 @@ bool Source::Open(int source, const char* id, const char* fields) {
 
 void Source::Close() {
   if (fd >= 0) close(fd);
-  if (ring != nullptr) munmap(ring, kHeader + 2 * kRing);
+  if (ring != nullptr) munmap(ring, kHeader + 2 * capacity);
   fd = -1;
   ring = nullptr;
 }
 
 bool Source::Fill(uint64_t now) {
   int waiting = 0;
-  size_t room = kRing - size();
+  size_t room = capacity - size();
   if (room == 0 || ioctl(fd, FIONREAD, &waiting) != 0 || waiting <= 0) return false;
   size_t length = std::min(room, static_cast<size_t>(waiting));
   int first = Peek(fd);
   if (first < 0) return false;
   uint64_t head = ring->head.load();
-  char* to = bytes_ + head % kRing;
+  char* to = bytes_ + head % capacity;
   // Another byte than the one that comes: so it is seen whether it came.
   ring->canary = static_cast<uint8_t>(~first);
   *reinterpret_cast<volatile uint8_t*>(to) = ring->canary;
@@ -107,14 +108,14 @@ void Source::Recover() {
   uint64_t head = ring->head.load();
   uint64_t next = ring->next.load();
   if (next <= head) return;
-  bool happened = static_cast<uint8_t>(bytes_[head % kRing]) != ring->canary;
+  bool happened = static_cast<uint8_t>(bytes_[head % capacity]) != ring->canary;
   if (happened) ring->head.store(next);
   ring->next.store(ring->head.load());
 }
 
 void Source::Discard(uint64_t keep, uint64_t* bytes, uint64_t* lines) {
   uint64_t head = ring->head.load();
-  const char* from = bytes_ + keep % kRing;
+  const char* from = bytes_ + keep % capacity;
   auto note = [&](const char* at, size_t length) {
     for (size_t i = 0; i < length; i++) *lines += at[i] == '\n';
     *bytes += length;

@@ -12,6 +12,8 @@ namespace doublefork::logger {
 
 // As much as a pipe holds.
 constexpr size_t kRing = 65536;
+// As long a line as the journal is given in one entry: it takes memory for each pipe.
+constexpr size_t kLongRing = 1024 * 1024;
 constexpr size_t kFields = 1024;
 
 // Shared between the processes. Counters are absolute and only grow; each change takes effect with
@@ -30,11 +32,12 @@ struct Ring {
 class Source {
  public:
   // Maps the memory. False with errno.
-  bool Open(int fd, const char* id, const char* fields);
+  bool Open(int fd, const char* id, const char* fields, size_t capacity);
   void Close();
 
   int fd = -1;
   Ring* ring = nullptr;
+  size_t capacity = 0;  // bytes, a multiple of the page size
   uint64_t serial = 0;
   uint64_t since = 0;        // when something came last, ms
   bool at_end = false;       // all its writers are gone, and all was read
@@ -42,7 +45,7 @@ class Source {
 
   size_t size() const { return ring->head.load() - ring->tail.load(); }
   // Contiguous, also where the ring is closed: it is mapped twice, side by side.
-  const char* data() const { return bytes_ + ring->tail.load() % kRing; }
+  const char* data() const { return bytes_ + ring->tail.load() % capacity; }
 
   // Reads what there is and fits. True: something came.
   bool Fill(uint64_t now);

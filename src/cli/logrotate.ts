@@ -8,6 +8,7 @@ import { logFor } from '../control/folders.js';
 import { readRecord } from '../control/record.js';
 import { COMMANDS } from '../detach/commands.js';
 import { logInUse } from '../logs/in-use.js';
+import { isMessageLog } from '../logs/options.js';
 import { getgrgid, getpwuid } from '../posix/identity.js';
 import { signalNumber } from '../posix/process.js';
 import { signalFate } from '../posix/processes.js';
@@ -38,6 +39,9 @@ function stanza({ label, target, app }: Subject): string {
   const pid = record?.isRunning === true ? record.pid : undefined;
   const inUse = pid === undefined ? undefined : logInUse(pid);
   const path = inUse?.path ?? record?.log ?? logFor(app ?? { name: label, log: undefined });
+  if (isMessageLog(path)) {
+    throw new Error(`${label} writes to ${path}, which sees to its own rotation`);
+  }
   const isCaptured =
     inUse?.captured === true || CAPTURE.some((key) => record?.app[key] !== undefined);
   return [

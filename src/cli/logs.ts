@@ -9,6 +9,7 @@ import { readRecord } from '../control/record.js';
 import { archivesOf, linesOf } from '../logs/history.js';
 import { logInUse } from '../logs/in-use.js';
 import { type Line, parseLine } from '../logs/lines.js';
+import { isMessageLog } from '../logs/options.js';
 import { isAll, isWanted, level, moment, pattern, readable, type Wanted } from './log-filter.js';
 import { print, write } from './output.js';
 import {
@@ -92,9 +93,17 @@ function logOf(subject: Subject): string {
   // A program that has a log of its own has left the one that it was given.
   const own = record?.isRunning === true ? logInUse(record.pid) : undefined;
   const path = own?.path ?? record?.log ?? logFor(app ?? { name: label, log: undefined });
+  if (isMessageLog(path)) throw new Error(`${label} writes no file; ${elsewhere(path, label)}`);
   // The log may be there still when nothing else is: state is gone after a boot.
   if (!isKnown(subject) && !existsSync(path)) throw unheardOf(label);
   return path;
+}
+
+/** Where to read a log that is no file. */
+function elsewhere(log: 'syslog' | 'journal', name: string): string {
+  return log === 'journal'
+    ? `read its entries with: journalctl -t ${name}`
+    : `its messages are where the syslog daemon writes them, as those of ${name}`;
 }
 
 interface Source {

@@ -7,6 +7,7 @@ import { optionOf } from '../config/keys.js';
 import { type App, CAPTURE, isSupervised } from '../control/app.js';
 import { controlFor } from '../control/folders.js';
 import { findProgram } from '../control/program.js';
+import { isMessageLog } from '../logs/options.js';
 import { print, printJson, write } from './output.js';
 import { configHere, STRANGER, subjects } from './targets.js';
 import { type Scope, seconds, stopFacts, type UnitFacts, type UnitFile } from './units/facts.js';
@@ -224,7 +225,8 @@ function commandOf(
 /** What captures a log as the app says: this command, in front of cat(1). */
 function loggerOf(app: App, self: readonly string[]): string[] | undefined {
   const given = CAPTURE.filter((key) => app[key] !== undefined);
-  if (given.length === 0) return undefined;
+  const elsewhere = isMessageLog(app.log);
+  if (given.length === 0 && !elsewhere) return undefined;
   if (app.log === undefined) {
     throw new Error(`${app.name} has ${given.join(', ')} and no log: say where that is to be`);
   }
@@ -234,7 +236,7 @@ function loggerOf(app: App, self: readonly string[]): string[] | undefined {
     'start',
     '--foreground',
     '--name',
-    `${app.name}-log`,
+    elsewhere ? app.name : `${app.name}-log`,
     '--log',
     app.log,
     ...options,

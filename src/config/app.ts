@@ -5,6 +5,7 @@ import { type App, CAPTURE, isSupervised, SUPERVISION } from '../control/app.js'
 import { checkName } from '../control/record.js';
 import { DEFAULT_SCHEDULE } from '../control/schedule.js';
 import { SETTLE_MS } from '../detach/daemon.js';
+import { isMessageLog } from '../logs/options.js';
 import { KEYS, sentence } from './keys.js';
 import { type Check, ConfigError, entries, word } from './value.js';
 
@@ -39,6 +40,7 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
   const program = word(given.program, [...path, 'program']);
   const cwd = resolve(base, given.cwd ?? '.');
   const absolute = (file: string | undefined) => (file === undefined ? file : resolve(base, file));
+  if (isMessageLog(given.log)) refuseRotation(given.log, given, path);
   return {
     name: given.name ?? sentence(checkName)(basename(program).replace(/\.[cm]?[jt]s$/, ''), path),
     // A bare name is looked for in PATH.
@@ -46,7 +48,7 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     args: given.args ?? [],
     cwd,
     pidfile: absolute(given.pidfile),
-    log: absolute(given.log),
+    log: isMessageLog(given.log) ? given.log : absolute(given.log),
     umask: given.umask,
     user: given.user,
     group: given.group,
@@ -63,6 +65,13 @@ export function checkApp(raw: unknown, base: string, path: readonly string[] = [
     ...only(CAPTURE, given),
     ...supervisionOf(given),
   };
+}
+
+/** @throws ConfigError for what a log that is no file cannot have */
+function refuseRotation(log: string, given: Partial<App>, path: readonly string[]): void {
+  const stray = CAPTURE.find((key) => key !== 'logOnFull' && given[key] !== undefined);
+  if (stray === undefined) return;
+  throw new ConfigError(`is for a log that is a file, and this one is ${log}`, [...path, stray]);
 }
 
 type Supervision = Pick<App, (typeof SUPERVISION)[number]>;
@@ -97,7 +106,7 @@ export function checkGiven(raw: unknown, base: string | undefined): Partial<App>
   const given = checkKeys(raw);
   for (const key of ['cwd', 'pidfile', 'log', 'envFile'] as const) {
     const path = given[key];
-    if (path === undefined) continue;
+    if (path === undefined || (key === 'log' && isMessageLog(path))) continue;
     if (base === undefined && !isAbsolute(path)) {
       throw new ConfigError('must be an absolute path: the working directory was removed', [key]);
     }

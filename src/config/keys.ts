@@ -183,7 +183,8 @@ export const KEYS: { readonly [Name in keyof App]-?: Key<NonNullable<App[Name]>>
   log: {
     check: word,
     schema: TEXT,
-    summary: 'what it prints goes here; default: NAME.log in the directory for logs',
+    summary:
+      'what it prints goes to this file, or to syslog or journal; default: NAME.log in the directory for logs',
     value: '<file>',
   },
   logMaxSize: {

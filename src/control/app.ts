@@ -1,6 +1,11 @@
 import type { Commands } from '../detach/commands.js';
 import type { LimitOption } from '../detach/limits.js';
-import type { CaptureOptions } from '../logs/options.js';
+import {
+  type CaptureOptions,
+  isMessageLog,
+  type JournalOptions,
+  type SyslogOptions,
+} from '../logs/options.js';
 
 /** A program to start, all decided. Kept in the record of the daemon, so that it can be started again. */
 export interface App {
@@ -10,6 +15,7 @@ export interface App {
   /** Absolute. */
   cwd: string;
   pidfile: string | undefined;
+  /** A file, absolute; `'syslog'`, `'journal'`; undefined: NAME.log in the directory for logs. */
   log: string | undefined;
   /** Of these one has a logger write the log; as daemonize() takes them. */
   logMaxSize?: number;
@@ -77,8 +83,18 @@ export const CAPTURE = [
   'logOnFull',
 ] as const satisfies (keyof App)[];
 
+/** As long as the name of a program may be in RFC 5424. */
+const LONGEST_TAG = 48;
+
 /** The log of an app, for daemonize(): a path, or what a logger is to do with it. */
-export function logOption(app: App, file: string): string | CaptureOptions {
+export function logOption(
+  app: App,
+  file: string,
+): string | CaptureOptions | SyslogOptions | JournalOptions {
+  if (isMessageLog(file)) {
+    const { name, logOnFull: onFull = 'wait' } = app;
+    return { to: file, tag: name.slice(0, LONGEST_TAG), onFull };
+  }
   if (CAPTURE.every((key) => app[key] === undefined)) return file;
   const { logMaxSize, logMaxAge, logMaxFiles, logCompress, logFormat = 'plain', logOnFull } = app;
   return {

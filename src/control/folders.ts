@@ -138,7 +138,7 @@ export function makeControlFolder(
   chownSync(path, uid ?? process.geteuid!(), gid ?? process.getegid!());
 }
 
-/** The log of an app. */
+/** The log of an app: a path, `'syslog'` or `'journal'`. */
 export function logFor({ name, log }: Pick<App, 'name' | 'log'>): string {
   return log ?? join(logFolder(), `${name}.log`);
 }

@@ -7,6 +7,7 @@ import { dirname } from '../builtin/path.js';
 import type { Executable } from '../detach/exec-into.js';
 import type { Credentials } from '../detach/identity.js';
 import { checkLimits, isAbove, type LimitSetting } from '../detach/limits.js';
+import { isMessageLog } from '../logs/options.js';
 import { posixError, whileTrying } from '../posix/errors.js';
 import { forkSupport } from '../posix/fork.js';
 import { getrlimit } from '../posix/limits.js';
@@ -66,7 +67,8 @@ export function prepare(app: App, origin: Origin): Start {
   // The record is there even if the pidfile is elsewhere.
   makeFolder(stateFolder());
   if (app.log === undefined) makeFolder(dirname(start.log));
-  for (const file of [start.log, start.pidfile]) checkWritable(file);
+  if (!isMessageLog(start.log)) checkWritable(start.log);
+  checkWritable(start.pidfile);
   for (const limit of checkLimits({ limits: app.limits }).limits) checkLimit(limit);
   return start;
 }

@@ -11,6 +11,7 @@ import type { DaemonizeOptions } from '../detach/options.js';
 import { FOREGROUND_VARIABLE } from '../detach/test-runner.js';
 import { thisProcess } from '../detach/this-process.js';
 import { isReplaying } from '../image/replay.js';
+import { isMessageLog } from '../logs/options.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { parentOf } from '../pidfile/process.js';
 import { posixError, sentenceOf } from '../posix/errors.js';
@@ -238,6 +239,7 @@ function note({ app, origin, pidfile, log, turn }: Running): void {
 
 /** How long a log is; 0: there is none yet. */
 export function lengthOf(log: string): number {
+  if (isMessageLog(log)) return 0;
   try {
     return statSync(log).size;
   } catch {
@@ -248,6 +250,7 @@ export function lengthOf(log: string): number {
 
 /** What was written to the log since, for a message; at most the last 4 kB. */
 export function written(log: string, since: number): string {
+  if (isMessageLog(log)) return '';
   const fd = openSync(log, 'r');
   const { size } = fstatSync(fd);
   const buffer = Buffer.alloc(Math.max(0, Math.min(size - since, 4096)));

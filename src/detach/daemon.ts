@@ -267,10 +267,14 @@ export class Daemon implements Disposable {
 function logOf([, stdout, stderr]: readonly StreamTarget[]):
   | { path: string; offset: number }
   | undefined {
-  const log = [stderr, stdout].find((it) => it?.kind === 'file' || it?.kind === 'captured');
-  const path =
-    log?.kind === 'captured' ? log.log.file : log?.kind === 'file' ? log.path : undefined;
+  const log = [stderr, stdout].find((it) => pathOf(it) !== undefined);
+  const path = pathOf(log);
   if (path === undefined) return undefined;
   const fd = log === stderr ? 2 : 1;
   return { path, offset: (log?.kind === 'file' ? fstatSync(fd) : statSync(path)).size };
+}
+
+function pathOf(target: StreamTarget | undefined): string | undefined {
+  if (target?.kind === 'file') return target.path;
+  return target?.kind === 'captured' && target.log.to === 'file' ? target.log.file : undefined;
 }

@@ -324,7 +324,8 @@ function setUp(settings: DaemonSettings, redirection: Redirection): ReadonlySet<
   applySettings(settings);
   const terminals = replaceStreams(
     settings.stdio.map(({ kind }) => kind !== 'keep'),
-    redirection.capture !== undefined,
+    // A stream of the journal's is no file either, whose writes wait.
+    redirection.capture !== undefined || settings.stdio.some(({ kind }) => kind === 'stream'),
   );
   redirection.apply();
   return terminals;

@@ -6,7 +6,13 @@ import {
   type CaptureOptions,
   type CaptureSettings,
   checkCapture,
+  checkMessages,
   isCaptured,
+  isMessageLog,
+  isMessageOptions,
+  type JournalOptions,
+  type MessageSettings,
+  type SyslogOptions,
 } from '../logs/options.js';
 import type { PidfileOptions } from '../pidfile/pidfile.js';
 import { descriptor, integer, invalidType, outOfRange, posixError, text } from '../posix/errors.js';
@@ -49,9 +55,10 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   stderr?: StdioTarget;
   /**
    * One file for stdout and stderr: written to straight, or, with any of the further options, by a logger, which
-   * rotates it and loses nothing.
+   * rotates it and loses nothing. Or `'syslog'` or `'journal'`, to which a logger sends each line, or their options; a
+   * file of such a name is `'./journal'`.
    */
-  log?: string | FileTarget | CaptureOptions;
+  log?: string | FileTarget | CaptureOptions | SyslogOptions | JournalOptions;
   /**
    * A file that holds the daemon's pid and is locked while it runs, so that there is only one; by its
    * path, or with the permission bits (default 0o644) it is created with. Removed on a clean exit.
@@ -111,7 +118,8 @@ export type StreamTarget =
   | { kind: 'null' }
   | { kind: 'descriptor'; fd: number }
   | { kind: 'file'; path: string; mode: number | undefined; append: boolean }
-  | { kind: 'captured'; log: CaptureSettings };
+  | { kind: 'captured'; log: CaptureSettings }
+  | { kind: 'stream'; log: MessageSettings };
 
 /** Everything that {@link DaemonizeOptions} says, checked and with defaults. */
 export interface DaemonSettings extends IdentitySettings, LimitSettings {
@@ -242,7 +250,17 @@ function directory(path: string, cwd: string): string | undefined {
   return path === 'keep' ? undefined : resolve(cwd, text(path, 'options.cwd'));
 }
 
-function target(value: StdioTarget | CaptureOptions, name: string, cwd: string): StreamTarget {
+function target(
+  value: StdioTarget | CaptureOptions | SyslogOptions | JournalOptions,
+  name: string,
+  cwd: string,
+): StreamTarget {
+  // Of the log alone: stdout and stderr each for themselves have no logger between them.
+  const isLog = name === 'options.log';
+  if (isLog && (isMessageLog(value) || isMessageOptions(value))) {
+    const log = checkMessages(value, name, cwd);
+    return { kind: log.stream ? 'stream' : 'captured', log };
+  }
   if (value === 'keep' || value === 'null') return { kind: value };
   if (typeof value === 'number') return { kind: 'descriptor', fd: descriptor(value, name) };
   if (typeof value === 'string') {
@@ -255,16 +273,15 @@ function target(value: StdioTarget | CaptureOptions, name: string, cwd: string):
       value,
     );
   }
-  // Of the log alone: stdout and stderr each for themselves have no logger between them.
-  if (name === 'options.log' && isCaptured(value)) {
+  if (isLog && isCaptured(value)) {
     return { kind: 'captured', log: checkCapture(value, name, cwd) };
   }
   refuseUnknown(value, ['file', 'mode', 'append'], name);
-  const { append = true, mode } = value as FileTarget;
+  const { file: path, append = true, mode } = value as FileTarget;
   if (typeof append !== 'boolean') throw invalidType(`${name}.append`, 'of type boolean', append);
   return {
     kind: 'file',
-    path: file(value.file, `${name}.file`, cwd),
+    path: file(path, `${name}.file`, cwd),
     mode: mode === undefined ? undefined : integer(mode, `${name}.mode`, 0, 0o7777),
     append,
   };

@@ -13,7 +13,8 @@ import {
 import { constants as os } from '../builtin/os.js';
 import type { HandedOver } from '../image/handoff.js';
 import { Capture } from '../logs/capture.js';
-import type { CaptureSettings } from '../logs/options.js';
+import { openJournalStream } from '../logs/journal-stream.js';
+import type { CaptureSettings, FileSettings } from '../logs/options.js';
 import { dup, dup2, O_CLOEXEC, open, setNonBlocking } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { NULL_DEVICE, openNull } from '../posix/null.js';
@@ -76,7 +77,9 @@ export class Redirection implements Disposable {
         redirection.#sources.push(undefined);
         redirection.#captured.set(fd, target.log);
         redirection.#capture = new Capture(target.log, source.fd);
-        if (source.created) redirection.#created.set(target.log.file, source.fd);
+        if (source.created && target.log.to === 'file') {
+          redirection.#created.set(target.log.file, source.fd);
+        }
         continue;
       }
       redirection.#sources.push(source?.fd);
@@ -92,7 +95,10 @@ export class Redirection implements Disposable {
     const created = new Set(this.#created.values());
     return this.#sources.map((source, index) => {
       const log = this.#captured.get(index);
-      if (log !== undefined) return { fd: this.#capture!.fd, created: this.#created.has(log.file) };
+      if (log !== undefined) {
+        const isCreated = log.to === 'file' && this.#created.has(log.file);
+        return { fd: this.#capture!.fd, created: isCreated };
+      }
       return source === undefined ? undefined : { fd: source, created: created.has(source) };
     });
   }
@@ -132,9 +138,17 @@ export class Redirection implements Disposable {
         return dup(target.fd);
       case 'captured': {
         const { log } = target;
-        if (this.#captured.size === 0) this.#makeLog(log, umask);
+        if (this.#captured.size === 0 && log.to === 'file') this.#makeLog(log, umask);
         this.#captured.set(fd, log);
         return undefined;
+      }
+      case 'stream': {
+        const { log } = target;
+        const known = opened.get(log.socket);
+        if (known !== undefined) return dup(known);
+        const stream = openJournalStream(log, log.socket);
+        opened.set(log.socket, stream);
+        return stream;
       }
       case 'file': {
         // One open file for both streams, so that an emptied log is emptied once.
@@ -151,7 +165,7 @@ export class Redirection implements Disposable {
   }
 
   /** The logger's file, made as any log is; and no device, which cannot be rotated. */
-  #makeLog({ file, mode }: CaptureSettings, umask: number): void {
+  #makeLog({ file, mode }: FileSettings, umask: number): void {
     const { fd, created } = openLog({ kind: 'file', path: file, mode, append: true }, umask);
     this.#logFd = fd;
     if (created) this.#created.set(file, fd);

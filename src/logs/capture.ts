@@ -7,8 +7,23 @@ import { close, POLLHUP, pipe, poll } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { nativeFile } from '../posix/parts.js';
 import { findExecutable } from '../posix/path.js';
-import { AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM, sendmsg, socketpair } from '../posix/socket.js';
-import { type CaptureSettings, type LogFields, members } from './options.js';
+import {
+  AF_UNIX,
+  connect,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  sendmsg,
+  socket,
+  socketpair,
+} from '../posix/socket.js';
+import {
+  type CaptureSettings,
+  type FileSettings,
+  type LogFields,
+  type MessageSettings,
+  members,
+} from './options.js';
 
 const LOGGER = 'doublefork-logger';
 
@@ -28,7 +43,8 @@ export class Capture {
 
   /**
    * Starts a logger. Its file must be there.
-   * @throws ENOENT if the logger, or gzip(1), is missing; the logger's own error if it cannot open the file
+   * @throws ENOENT if the logger, or gzip(1), is missing; ENOENT, ECONNREFUSED or EACCES if nobody listens on the socket
+   * of a syslog or the journal, or not to this user; the logger's own error if it cannot open the file
    */
   static start(settings: CaptureSettings): Capture {
     const program = nativeFile(LOGGER);
@@ -36,6 +52,7 @@ export class Capture {
       const why = `the package has no ${LOGGER} for this system, which writes captured logs: see docs/packaging.md`;
       throw posixError(-os.errno.ENOENT, 'execve', LOGGER, why);
     }
+    if (settings.to !== 'file') look(settings);
     const [ours, its] = socketpair(AF_UNIX, SOCK_SEQPACKET);
     try {
       // It detaches itself, and has opened the file when this returns.
@@ -74,7 +91,7 @@ export class Capture {
   /** Gives a pipe's read end to the logger. @throws EPIPE, with the pipe closed */
   attach(read: number, fields: LogFields): void {
     try {
-      const all = members({ ...fields, ...this.settings.json }).join('\n');
+      const all = members({ ...fields, ...this.settings.fields }).join('\n');
       const data = Buffer.from(`A${process.pid}.${++opened}\n${all}`);
       sendmsg(this.fd, { data, fds: [read] });
     } finally {
@@ -111,8 +128,30 @@ export class Capture {
   }
 }
 
+/** Whether there is somebody to send to. @throws as {@link Capture.start} does */
+function look({ to, socket: path }: MessageSettings): void {
+  const fd = socket(AF_UNIX, SOCK_DGRAM);
+  try {
+    connect(fd, { path });
+  } catch (error) {
+    const { errno, code } = error as { errno: number; code: string };
+    const who = to === 'journal' ? 'systemd-journald' : 'a syslog daemon';
+    const why = `the log cannot be sent to ${path} (${code}): see whether ${who} runs there`;
+    throw posixError(errno, 'connect', path, why);
+  } finally {
+    close(fd);
+  }
+}
+
 function argumentsOf(settings: CaptureSettings): string[] {
-  const { file, maxSize, maxAge, maxFiles, compress, timestamps, json, onFull } = settings;
+  return [
+    ...(settings.to === 'file' ? fileArguments(settings) : messageArguments(settings)),
+    ...['--on-full', settings.onFull],
+  ];
+}
+
+function fileArguments(settings: FileSettings): string[] {
+  const { file, maxSize, maxAge, maxFiles, compress, timestamps, json } = settings;
   return [
     ...['--file', file],
     ...['--max-size', String(maxSize)],
@@ -120,7 +159,15 @@ function argumentsOf(settings: CaptureSettings): string[] {
     ...['--max-files', String(maxFiles)],
     ...(compress ? ['--compress', findExecutable('gzip', '/', process.env.PATH ?? '')] : []),
     ...(timestamps === false ? [] : ['--timestamps', timestamps]),
-    ...(json === undefined ? [] : ['--format', 'json']),
-    ...['--on-full', onFull],
+    ...(json ? ['--format', 'json'] : []),
+  ];
+}
+
+function messageArguments({ to, socket, tag, facility, format }: MessageSettings): string[] {
+  return [
+    ...[`--${to}`, socket],
+    ...['--tag', tag],
+    ...['--facility', String(facility)],
+    ...(format === undefined ? [] : ['--rfc', format.slice('rfc'.length)]),
   ];
 }

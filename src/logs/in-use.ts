@@ -37,7 +37,8 @@ function logBehind(pipe: string): string | undefined {
       if (!program!.endsWith('/doublefork-logger')) continue;
       const fds = readdirSync(`/proc/${name}/fd`);
       if (!fds.some((fd) => linkOf(Number(name), fd) === pipe)) continue;
-      return words[words.indexOf('--file') + 1];
+      const at = words.indexOf('--file');
+      return at < 0 ? undefined : words[at + 1];
     } catch {
       // It has ended meanwhile, or is another user's.
     }

@@ -1,7 +1,16 @@
 // What supervise() can be asked for: types, defaults, validation. Nothing here has an effect.
 
 import { resolve } from '../builtin/path.js';
-import { type CaptureOptions, type CaptureSettings, checkCapture } from '../logs/options.js';
+import {
+  type CaptureOptions,
+  type CaptureSettings,
+  checkCapture,
+  checkMessages,
+  isMessageLog,
+  isMessageOptions,
+  type JournalOptions,
+  type SyslogOptions,
+} from '../logs/options.js';
 import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
@@ -116,9 +125,10 @@ export interface SuperviseOptions {
   /**
    * Where decisions are told, as lines of JSON: `'stderr'` (default), `'none'` or a file to append to. Or a log to
    * which all that this process and its workers print goes, the decisions, too: a logger writes and rotates it, and
-   * tells the lines of workers apart. Where daemonize() has such a log, workers have it from there.
+   * tells the lines of workers apart; `'syslog'` and `'journal'` are such, too. Where daemonize() has such a log,
+   * workers have it from there.
    */
-  log?: string | CaptureOptions;
+  log?: string | CaptureOptions | SyslogOptions | JournalOptions;
   /**
    * Give each worker a control group of its own (cgroup version 2), so that nothing it has started
    * outlives it. `'auto'` (default): if a service manager has delegated the supervisor's group to it;
@@ -382,7 +392,15 @@ function controlOf(
   return { path, offered: false };
 }
 
-function logOf(value: string | CaptureOptions, { cwd }: Context): SupervisorSettings['log'] {
+function logOf(
+  value: NonNullable<SuperviseOptions['log']>,
+  { cwd }: Context,
+): SupervisorSettings['log'] {
+  if (isMessageLog(value) || isMessageOptions(value)) {
+    const log = checkMessages(value, 'options.log', cwd);
+    if (!log.stream) return { kind: 'captured', log };
+    throw outOfRange('options.log.stream', 'left to daemonize()', true);
+  }
   if (typeof value === 'object' && value !== null) {
     return { kind: 'captured', log: checkCapture(value, 'options.log', cwd) };
   }

@@ -199,7 +199,7 @@ function captureOutput({ log }: SupervisorSettings): { undo(): void; keep(): voi
   if (log.kind !== 'captured') return undefined;
   if (thisProcess.capture !== undefined) {
     const once = "a path, 'stderr' or 'none' where daemonize() has captured the log";
-    throw outOfRange('options.log', once, log.log.file);
+    throw outOfRange('options.log', once, log.log);
   }
   const redirection = Redirection.open([{ kind: 'keep' }, log, log], process.umask());
   const own = [1, 2].map((fd) => {

@@ -2,7 +2,10 @@
 
 import { constants } from '../builtin/fs.js';
 import type { Capture } from '../logs/capture.js';
+import { openJournalStream } from '../logs/journal-stream.js';
+import { JOURNAL_STREAM } from '../logs/options.js';
 import { close, dup, dup2, O_CLOEXEC, open, pipe, setCloseOnExec } from '../posix/descriptor.js';
+import { openNull } from '../posix/null.js';
 import type { WorkerIdentity } from './worker.js';
 
 export class WorkerOutput {
@@ -69,10 +72,13 @@ export class WorkerOutput {
   }
 }
 
-/** Without a logger, of which both processes were killed, straight to its file. */
+/** Without a logger, of which both processes were killed, straight to its file or the journal; not to a syslog. */
 function openOutput(capture: Capture): [read: number | undefined, write: number] {
   if (!capture.isGone()) return pipe();
+  const { settings } = capture;
+  if (settings.to === 'syslog') return [undefined, openNull()];
+  if (settings.to !== 'file') return [undefined, openJournalStream(settings, JOURNAL_STREAM)];
   const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY } = constants;
   const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
-  return [undefined, open(capture.settings.file, flags, 0o640)];
+  return [undefined, open(settings.file, flags, 0o640)];
 }

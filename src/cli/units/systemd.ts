@@ -1,5 +1,6 @@
 // Units of systemd for an app.
 
+import { isMessageLog } from '../../logs/options.js';
 import { refuse, signature, type UnitFacts, type UnitFile } from './facts.js';
 
 export const SERVICE_TYPES = ['notify', 'notify-reload', 'exec', 'simple', 'forking'] as const;
@@ -25,7 +26,7 @@ type Line = readonly [key: string, value: string | undefined];
 /** app.service, and app.socket if systemd is to listen. */
 export function systemd(facts: UnitFacts, type: ServiceType): UnitFile[] {
   const { name, sockets, harden, supervised, log, logger } = facts;
-  if (logger !== undefined) {
+  if (logger !== undefined && !isMessageLog(log)) {
     refuse(
       'systemd',
       'logMaxSize and its like',
@@ -78,8 +79,7 @@ function serviceUnit(facts: UnitFacts, type: ServiceType, log: string | undefine
         ...identityLines(facts),
         ['UMask', facts.umask === undefined ? (harden ? '0077' : undefined) : octal(facts.umask)],
         ...limitLines(facts.limits),
-        ['StandardOutput', log && `append:${path(log)}`],
-        ['StandardError', log && 'inherit'],
+        ...outputLines(name, log),
         ['RuntimeDirectory', name],
         ['StateDirectory', name],
         ['Restart', 'on-failure'],
@@ -92,6 +92,22 @@ function serviceUnit(facts: UnitFacts, type: ServiceType, log: string | undefine
     ['Install', [['WantedBy', scope === 'user' ? 'default.target' : 'multi-user.target']]],
   ];
   return print(name, sections);
+}
+
+/** A log of syslog's comes by way of the journal, which passes it on. */
+function outputLines(name: string, log: string | undefined): Line[] {
+  if (log === undefined) return [];
+  if (isMessageLog(log)) {
+    return [
+      ['StandardOutput', 'journal'],
+      ['StandardError', 'inherit'],
+      ['SyslogIdentifier', name],
+    ];
+  }
+  return [
+    ['StandardOutput', `append:${path(log)}`],
+    ['StandardError', 'inherit'],
+  ];
 }
 
 function socketUnit({ name, description, sockets }: UnitFacts): string {
