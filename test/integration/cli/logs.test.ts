@@ -184,12 +184,12 @@ test('what cannot be understood is said; and what fits logrotate is known only o
 test('of a log that is no file it says where to read it, and there is nothing to rotate', async () => {
   const place = new Place();
   const config = join(place.folder, 'doublefork.json');
-  const app = { name: 'it', program: 'sleep', args: ['100'], log: 'journal' };
-  writeFileSync(config, JSON.stringify({ apps: [app] }));
+  const app = { program: 'sleep', args: ['100'], log: 'journal' };
+  writeFileSync(config, JSON.stringify({ apps: { it: app } }));
   const logs = await place.run('logs', '--config', config, 'it');
   expect(logs).toMatchObject({ code: 1, stdout: '' });
   expect(logs.stderr).toContain('read its entries with: journalctl -t it');
-  writeFileSync(config, JSON.stringify({ apps: [{ ...app, logMaxSize: '1M' }] }));
+  writeFileSync(config, JSON.stringify({ apps: { it: { ...app, logMaxSize: '1M' } } }));
   const start = await place.run('start', '--config', config);
   expect(start.code).toBe(1);
   expect(start.stderr).toContain('logMaxSize is for a log that is a file, and this one is journal');
