@@ -188,7 +188,10 @@ test('of a log that is no file it says where to read it, and there is nothing to
   writeFileSync(config, JSON.stringify({ apps: { it: app } }));
   const logs = await place.run('logs', '--config', config, 'it');
   expect(logs).toMatchObject({ code: 1, stdout: '' });
-  expect(logs.stderr).toContain('read its entries with: journalctl -t it');
+  expect(logs.stderr).toContain('it writes no file; read its entries with: journalctl -t it');
+  const rotation = await place.run('logrotate', '--config', config, 'it');
+  expect(rotation.code).toBe(1);
+  expect(rotation.stderr).toContain('it writes to journal, which sees to its own rotation');
   writeFileSync(config, JSON.stringify({ apps: { it: { ...app, logMaxSize: '1M' } } }));
   const start = await place.run('start', '--config', config);
   expect(start.code).toBe(1);
