@@ -23,6 +23,9 @@ export function failureOf(major, name) {
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
+/** Longer than any but duckdb's sources take. */
+const PATIENCE_MINUTES = 25;
+
 /** The line of npm's output that says most. @param {string} output */
 function reasonIn(output) {
   const lines = output.split('\n').map((line) => line.replace(/^npm (?:error|ERR!) /, '').trim());
@@ -81,7 +84,11 @@ export async function install(node, major, { name, version, versions, beside = [
       output = (output + text).slice(-2_000_000);
     });
   }
-  const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), 25 * 60_000);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    process.kill(-child.pid, 'SIGKILL');
+  }, PATIENCE_MINUTES * 60_000);
   const code = await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   writeFileSync(join(directory, 'install.log'), output);
@@ -90,5 +97,6 @@ export async function install(node, major, { name, version, versions, beside = [
     return;
   }
   const hint = debian === undefined ? '' : ` (Debian: ${debian.join(', ')})`;
-  writeFileSync(join(directory, 'failed'), `${reasonIn(output)}${hint}\n`);
+  const reason = late ? `it was not done in ${PATIENCE_MINUTES} minutes` : reasonIn(output);
+  writeFileSync(join(directory, 'failed'), `${reason}${hint}\n`);
 }

@@ -118,7 +118,11 @@ for (const { name } of chosen) {
   }
   if (works[name] === undefined) throw new Error(`Nothing is known to do with ${name}`);
   const manifest = join(directoryOf(major, name), 'node_modules', name, 'package.json');
-  const result = { version: JSON.parse(readFileSync(manifest, 'utf8')).version, node: version };
+  const result = {
+    version: JSON.parse(readFileSync(manifest, 'utf8')).version,
+    node: version,
+    times,
+  };
   result.plain = await often(name, 'plain', 1);
   if (result.plain.broken === 0) {
     result.idle = await often(name, 'idle', times);

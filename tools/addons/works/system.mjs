@@ -337,6 +337,32 @@ export const system = {
     await produce();
     return { check: produce, inFlight: produce };
   },
+  grpc: async (load) => {
+    const grpc = load('grpc');
+    const text = { write: (value) => Buffer.from(value), read: (bytes) => `${bytes}` };
+    const echo = {
+      path: '/service/echo',
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: text.write,
+      requestDeserialize: text.read,
+      responseSerialize: text.write,
+      responseDeserialize: text.read,
+    };
+    const server = new grpc.Server();
+    server.addService({ echo }, { echo: ({ request }, answer) => answer(null, request) });
+    const port = server.bind('127.0.0.1:0', grpc.ServerCredentials.createInsecure());
+    server.start();
+    const Client = grpc.makeGenericClientConstructor({ echo });
+    const client = new Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+    const ask = async () => {
+      const answer = await new Promise((resolve, reject) => {
+        client.echo(`${process.pid}`, (error, value) => (error ? reject(error) : resolve(value)));
+      });
+      assert.equal(answer, `${process.pid}`);
+    };
+    return { check: ask, inFlight: ask };
+  },
   '@roamhq/wrtc': async (load) => {
     const { RTCPeerConnection } = load('@roamhq/wrtc');
     const connect = async () => {
