@@ -20,6 +20,7 @@ std::string Failure::Sentence() const {
       sentence += " in compiled JavaScript";  // the only code that belongs to no file
     }
   }
+  if (hint != nullptr) sentence = sentence + "; " + hint;
   return sentence;
 }
 

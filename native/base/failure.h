@@ -15,7 +15,8 @@ struct Failure {
   // The thread that was in the way, if it was one.
   int tid = 0;
   char thread[16] = {};
-  const void* at = nullptr;  // the code it was running
+  const void* at = nullptr;    // the code it was running
+  const char* hint = nullptr;  // what to do about it
 
   // Each gives false, so that a failing step reads `return failure.Set(...)`.
   bool Set(int code, const char* sentence) {

@@ -20,8 +20,16 @@ namespace {
 // neither blocks the signal by a raw system call. However little time is left, each gets this long.
 constexpr int kLeastAnswerMs = 100;
 
-// A thread that has not quiesced gets this long before it is stopped again.
+// A thread that has not quiesced gets this long before it is stopped again, at least: as long as it
+// took to stop it, too. Where many want the processor, that is how long it waits for its turn, and
+// stopped again before that it would never get anything done.
 constexpr long kPauseNanoseconds = 200'000;
+
+constexpr int64_t kLongestPauseMs = 100;
+
+constexpr const char* kRestless = "a thread did not come to rest in a system call";
+constexpr const char* kRestlessHint =
+    "it computes, or the machine is busy: call when it is idle, or allow more time";
 // So many rounds later the others are let go too: the straggler may spin on what one of them holds.
 constexpr int kRoundsBeforeThaw = 32;
 
@@ -71,8 +79,10 @@ bool Assemble(int64_t deadline, bool to_copy, Reason& reason) {
       return Refuse(reason, -changes, "/proc/self/task cannot be read");
     if (changes == 0 && awaited == nullptr && threads.IsComplete()) return true;
     if (NowMs() >= deadline) {
-      if (awaited != nullptr)
+      if (awaited != nullptr) {
+        reason.hint = "it blocks the signal, or the machine is busy: allow more time";
         return Refuse(reason, EBUSY, "a thread did not take the signal that stops it", awaited);
+      }
       return Refuse(reason, EBUSY, "threads are created faster than they can be stopped");
     }
     if (changes == -EAGAIN) {
@@ -109,6 +119,7 @@ bool Freeze::Stop(int timeout_ms, Reason& reason, bool to_copy) {
 
   const int64_t deadline = NowMs() + timeout_ms;
   for (int round = 1;; ++round) {
+    const int64_t began = NowMs();
     if (!Assemble(std::max(deadline, NowMs() + kLeastAnswerMs), to_copy, reason)) break;
     const Thread* straggler = nullptr;
     const bool last = NowMs() >= deadline;
@@ -125,11 +136,14 @@ bool Freeze::Stop(int timeout_ms, Reason& reason, bool to_copy) {
     }
     if (straggler == nullptr) return true;
     if (last) {
-      Refuse(reason, EBUSY, "a thread did not come to rest in a system call", straggler);
+      Refuse(reason, EBUSY, kRestless, straggler);
+      reason.hint = kRestlessHint;
       break;
     }
+    const int64_t now = NowMs();
     if (thaw) stop_signal::ReleaseAll();
-    Pause(kPauseNanoseconds);
+    const int64_t pause_ms = std::min({now - began, deadline - now, kLongestPauseMs});
+    Pause(std::max(kPauseNanoseconds, static_cast<long>(pause_ms) * 1'000'000));
   }
   Thaw();
   return false;

@@ -15,7 +15,17 @@ const STOCK =
   'keeps a stock of random ids, which every fork and worker gives out again: see onFork() in docs/fork.md';
 
 const KNOWN: readonly Known[] = [
+  {
+    name: 'esbuild',
+    remedy:
+      'runs a child process, to which fork() would have two processes talk, each of which gets a part of the answers: use it in one of them only; daemonize() and supervise() refuse while it runs: use it after them',
+  },
   { name: 'nanoid', majors: [3, 5], remedy: STOCK },
+  {
+    name: 'onnxruntime-node',
+    remedy:
+      "keeps a database of its own locked (onnxruntime.db in the user's cache directory): fork() and supervise() refuse unless they get recordLocks: 'lose', with which it works",
+  },
   { name: 'uuid', majors: [8, 12], remedy: STOCK },
   {
     name: 'zeromq',

@@ -36,10 +36,18 @@ test('names installed packages that do not go with a fork, in the versions that 
   ]);
   install(inside, 'zeromq', '6.5.0');
   expect((await doctor(inside)).at(-1)!.detail).toContain("engine: 'exec'");
+  install(inside, 'onnxruntime-node', '1.30.0');
+  expect(
+    (await doctor(inside)).find(({ what }) => what.endsWith('onnxruntime-node'))!.detail,
+  ).toContain("recordLocks: 'lose'");
+  install(inside, 'esbuild', '0.28.2');
+  expect((await doctor(inside))[0]!.detail).toContain('runs a child process');
   // The nearer one is the one that would be loaded.
   install(inside, 'uuid', '14.0.0');
   expect((await doctor(inside)).map(({ what }) => what)).toEqual([
+    'package: esbuild',
     'package: nanoid',
+    'package: onnxruntime-node',
     'package: zeromq',
   ]);
   expect((await doctor(place.folder)).map(({ what }) => what)).toEqual(['package: uuid']);
