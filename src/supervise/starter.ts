@@ -162,6 +162,7 @@ export class Starter {
    * @throws as {@link start} does
    */
   startSpare(sibling: number, leaveSupervisor: () => void): SpareProcess | ForkedWorker {
+    rehearse();
     const supervisor = process.pid;
     const unblockSignals = blockSignals();
     let parts: Parts | undefined;
@@ -230,6 +231,18 @@ export class Starter {
       return _exit(127);
     }
   }
+}
+
+let rehearsed = false;
+
+/**
+ * Does once, without effect, what a worker does that dies of an exception: to compile that, and to load
+ * what it needs, takes a worker as long as the rest of its end.
+ */
+function rehearse(): void {
+  if (rehearsed) return;
+  rehearsed = true;
+  JSON.stringify(errorText(new Error('none')));
 }
 
 function sourcesOf({
