@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'replace a supervisor’s workers, of the same version',
     load: () => import('./recycle.js'),
   },
+  deploy: {
+    summary: 'have a new version serve, once it is ready and healthy, or not at all',
+    load: () => import('./deploy.js'),
+  },
   reconfigure: {
     summary: 'have a supervisor read the configuration of its program again',
     load: () => import('./reconfigure.js'),
