@@ -152,7 +152,11 @@ test('good, broken, not installed, unhealthy versions: 0 failed requests, and wh
 
   const failures: [string, string[], RegExp][] = [
     [site.version('broken', true, 'this is no program'), [], /SyntaxError/],
-    [site.version('dies', true, "throw new Error('no database')"), [], /no database/],
+    [
+      site.version('dies', true, "throw new Error('no database')"),
+      [],
+      /no database.*doublefork reload web failed with code 1/s,
+    ],
     [site.version('no packages'), ['--install', 'exit 3'], /"exit 3" failed: code 3/],
     [site.version('ill', false), [], /not healthy within 2 s: unix:.*: 503 ill/],
   ];
@@ -251,12 +255,12 @@ test('--dry-run says what would be done, and does nothing; bad input changes not
   ]);
   expect(await refused('--name', 'web', file)).toEqual([
     1,
-    expect.stringMatching(/is no directory/),
+    expect.stringMatching(/is no directory; a version is one/),
   ]);
   expect(await refused('--name', 'a/b', site.place.folder)).toEqual([1, expect.any(String)]);
   expect(
     await refused('--name', 'web', '--root', join(site.place.folder, 'x'), site.place.folder),
-  ).toEqual([1, expect.stringMatching(/copied into itself/)]);
+  ).toEqual([1, expect.stringMatching(/: it would be copied into itself; give another --root/)]);
   expect(
     await refused(
       '--name',
@@ -267,11 +271,19 @@ test('--dry-run says what would be done, and does nothing; bad input changes not
       'nonsense',
       join(site.place.folder, 'version-one'),
     ),
-  ).toEqual([1, expect.stringMatching(/--health must be/)]);
+  ).toEqual([
+    1,
+    expect.stringContaining(
+      '--health must be http://HOST:PORT/PATH or unix:SOCKET:/PATH, not "nonsense"',
+    ),
+  ]);
   mkdirSync(join(site.root, 'current'), { recursive: true });
   expect(
     await refused('--name', 'web', '--root', site.root, join(site.place.folder, 'version-one')),
-  ).toEqual([1, expect.stringMatching(/is no link to a directory/)]);
+  ).toEqual([
+    1,
+    expect.stringMatching(/is no link to a directory in .*; move it away, or give another --root/),
+  ]);
   expect(existsSync(join(site.root, 'releases/'))).toBe(true);
   expect(site.releases).toEqual([]);
 });
