@@ -68,6 +68,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'make what systemd or another manager needs to run a program, and install it',
     load: () => import('./unit.js'),
   },
+  save: {
+    summary: 'note what runs now, to be started at boot',
+    load: () => import('./save.js'),
+  },
+  startup: {
+    summary: 'have what runs now come back at boot',
+    load: () => import('./startup.js'),
+  },
   check: { summary: 'look whether a config file is right', load: () => import('./check.js') },
   import: {
     summary: 'make a config file of one of pm2, or of a Procfile',

@@ -26,8 +26,9 @@ import { pidfdOpen } from '../posix/pidfd.js';
 import { kill, waitpid } from '../posix/process.js';
 import { readable } from '../posix/watch.js';
 import { EXIT } from './exit.js';
-import { complain, write } from './output.js';
+import { complain, print, write } from './output.js';
 import { asBefore } from './restart-as.js';
+import { readSaved, type SavedDaemon } from './saved.js';
 import { firstEnd, firstEndBefore, superviseFor } from './supervised.js';
 import { configHere, takeTurn } from './targets.js';
 
@@ -38,6 +39,7 @@ interface Options extends Given {
   config?: string;
   all?: boolean;
   foreground?: boolean;
+  saved?: boolean;
   json?: boolean;
 }
 
@@ -56,6 +58,7 @@ export function declare(command: Command): void {
     .option('--config <file>', 'read this in place of doublefork.config.*')
     .option('--foreground', 'stay in the foreground, as a supervisor of it: for containers, runit')
     .option('--all', 'start every app of the config file')
+    .option('--saved', 'start what doublefork save has noted, unless it runs')
     .option('--json', 'say in JSON what was started')
     .action(start);
 }
@@ -88,7 +91,8 @@ function collect(text: string, before: Record<string, string> = {}): Record<stri
 }
 
 async function start(words: string[], options: Options, command: Command): Promise<void> {
-  const { config, all = false, json = false, foreground = false } = options;
+  const { config, all = false, json = false, foreground = false, saved = false } = options;
+  if (saved) return await startSaved(words, json);
   const given = givenBy(options);
   const run = (app: App, origin?: Origin) => (foreground ? stay(app) : begin(app, json, origin));
   const dashes = process.argv.indexOf('--');
@@ -123,6 +127,28 @@ async function start(words: string[], options: Options, command: Command): Promi
 }
 
 const isRunning = ({ name }: App): boolean => daemonStatus({ name }).status === 'running';
+
+/** As they were when they were saved. One that cannot be started does not keep the others from it. */
+async function startSaved(words: readonly string[], json: boolean): Promise<void> {
+  const list = readSaved();
+  if (list === undefined)
+    throw new Error(`nothing was saved; to have what runs now saved: doublefork save`);
+  const stranger = words.find((word) => !list.some(({ name }) => name === word));
+  if (stranger !== undefined) throw new Error(`${stranger} is not among what was saved`);
+  const wanted = list.filter(({ name }) => words.length === 0 || words.includes(name));
+  const todo = wanted.filter(({ app }) => !isRunning(app));
+  if (!json)
+    for (const each of wanted) if (!todo.includes(each)) print(`${each.name} is already running`);
+  if (todo.length === 1) {
+    const [{ name, app, config, environment }] = todo as [SavedDaemon];
+    const again = await asBefore(name, { app, config }, { environment: environment ?? {} });
+    return await begin(again.app, json, again.origin);
+  }
+  const isHere = (name: string) => todo.some((each) => each.name === name);
+  const apps: App[] = todo.map(({ app }) => ({ ...app, dependsOn: app.dependsOn?.filter(isHere) }));
+  const order = startOrder(apps, apps);
+  startEach(Array.isArray(order) ? order.filter((app) => apps.includes(app)) : apps, words);
+}
 
 /** Each start takes a process of its own: it becomes the launcher. */
 function startEach(apps: readonly App[], words: readonly string[]): void {

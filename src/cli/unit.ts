@@ -10,7 +10,14 @@ import { findProgram } from '../control/program.js';
 import { isMessageLog } from '../logs/options.js';
 import { print, printJson, write } from './output.js';
 import { configHere, STRANGER, subjects } from './targets.js';
-import { type Scope, seconds, stopFacts, type UnitFacts, type UnitFile } from './units/facts.js';
+import {
+  made,
+  type Scope,
+  seconds,
+  stopFacts,
+  type UnitFacts,
+  type UnitFile,
+} from './units/facts.js';
 import { put, remove } from './units/install.js';
 import { isOfSystemd, KINDS, type Kind, type KindName, type Place } from './units/kinds.js';
 
@@ -130,6 +137,7 @@ function placeOf(
   const { total } = stopFacts(app?.stop ?? '');
   return {
     name,
+    signed: made(name),
     scope,
     directory: options.directory ?? kind.directory(scope, process.cwd()),
     files: [],

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from '../../builtin/fs.js';
 import { dirname, join } from '../../builtin/path.js';
-import { made, type UnitFile } from './facts.js';
+import type { UnitFile } from './facts.js';
 import type { Kind, Place, Step } from './kinds.js';
 
 /**
@@ -22,11 +22,13 @@ import type { Kind, Place, Step } from './kinds.js';
 export async function put(kind: Kind, place: Place, files: readonly UnitFile[]): Promise<string[]> {
   const { name, directory } = place;
   for (const { path, signed } of kind.owned(name))
-    isOurs(name, join(directory, path), join(directory, signed));
+    isOurs(place.signed, join(directory, path), join(directory, signed));
   const before = files.map(({ file }) => {
     const path = join(directory, file);
     return { path, text: existsSync(path) ? readFileSync(path, 'utf8') : undefined };
   });
+  // Of the system it is there, if its manager is.
+  if (place.scope === 'user') mkdirSync(directory, { recursive: true });
   try {
     write(directory, files);
     for (const step of kind.install?.(place) ?? []) await take(step, place);
@@ -45,14 +47,23 @@ export async function put(kind: Kind, place: Place, files: readonly UnitFile[]):
   return [...before.map(({ path }) => `wrote ${path}`), kind.installed(place)];
 }
 
-/** @returns what was done */
-export async function remove(kind: Kind, place: Place): Promise<string[]> {
+/**
+ * @param absent what to say if there is none
+ * @returns what was done
+ */
+export async function remove(
+  kind: Kind,
+  place: Place,
+  absent = `there is no unit of ${place.name} in ${place.directory}`,
+): Promise<string[]> {
   const { name, directory } = place;
   const found = kind
     .owned(name)
-    .filter(({ path, signed }) => isOurs(name, join(directory, path), join(directory, signed)))
+    .filter(({ path, signed }) =>
+      isOurs(place.signed, join(directory, path), join(directory, signed)),
+    )
     .map(({ path }) => path);
-  if (found.length === 0) return [`there is no unit of ${name} in ${directory}`];
+  if (found.length === 0) return [absent];
   const here = { ...place, files: found };
   const moved = kind.aside === true ? { ...here, name: `.${name}.removed` } : here;
   const move = (from: Place, to: Place) => {
@@ -77,9 +88,9 @@ export async function remove(kind: Kind, place: Place): Promise<string[]> {
 }
 
 /** @returns false: there is no such thing @throws EEXIST */
-function isOurs(name: string, path: string, signed: string): boolean {
+function isOurs(mark: string, path: string, signed: string): boolean {
   if (!existsSync(path)) return false;
-  if (existsSync(signed) && head(signed).includes(`${made(name)}\n`)) return true;
+  if (existsSync(signed) && head(signed).includes(`${mark}\n`)) return true;
   const why = `${path} was not made by this command, and is left alone; remove it, or give --directory`;
   throw Object.assign(new Error(why), { code: 'EEXIST', path });
 }

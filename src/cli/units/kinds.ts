@@ -22,6 +22,8 @@ export type Step =
 /** The service of an app at a manager. */
 export interface Place {
   name: string;
+  /** The words by which its files are known as made by this command. */
+  signed: string;
   directory: string;
   scope: Scope;
   /** The files, below the directory. */

@@ -20,12 +20,9 @@ export class Lab {
   /**
    * @param line a line of shell, in `directory`, after which process 1 waits
    * @param hidden directories of the machine in whose place there is an empty one
+   * @param name what process 1 is called
    */
-  static async start(
-    line: string,
-    hidden: readonly string[] = [],
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<Lab> {
+  static async start(line: string, hidden: readonly string[] = [], name = 'bash'): Promise<Lab> {
     const directory = temporaryFolder();
     const mounts = ['/run', ...hidden].map((path) => `mount -t tmpfs -o mode=755 tmpfs ${path}`);
     const running = launch(
@@ -34,9 +31,9 @@ export class Lab {
         ...['--pid', '--mount', '--net', '--ipc', '--fork', '--mount-proc', '--kill-child=SIGKILL'],
         ...['--propagation', 'private', 'bash', '-c'],
         // Bash as process 1 reaps what it is left.
-        `ip link set lo up; ${mounts.join('; ')}; mkdir -p /run/lock; { ${line}\n} & touch ${directory}/.up; while :; do wait -n || sleep 0.1; done`,
+        `printf ${name} >/proc/$$/comm; ip link set lo up; ${mounts.join('; ')}; mkdir -p /run/lock; { ${line}\n} & touch ${directory}/.up; while :; do wait -n || sleep 0.1; done`,
       ],
-      { cwd: directory, env },
+      { cwd: directory },
     );
     endWithTest(async () => {
       killQuietly(running.pid);
@@ -46,7 +43,7 @@ export class Lab {
     await until(() => {
       const path = `/proc/${running.pid}/task/${running.pid}/children`;
       init = Number(readFileSync(path, 'utf8').trim());
-      return init > 0 && readFileSync(`/proc/${init}/comm`, 'utf8').trim() === 'bash';
+      return init > 0 && readFileSync(`/proc/${init}/comm`, 'utf8').trim() === name;
     }, 'the lab runs');
     const lab = new Lab(directory, init);
     await until(

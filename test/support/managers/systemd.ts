@@ -44,6 +44,7 @@ else umount -R /sys/fs/cgroup; fi
 mount -t cgroup2 cgroup2 $ROOT/sys/fs/cgroup
 mount -t tmpfs tmpfs $ROOT/etc/systemd/system
 mount -t tmpfs -o mode=755 tmpfs $ROOT/run; mkdir -p $ROOT/run/lock $ROOT/run/systemd
+eval "$MOUNTS"
 ${COPY}
 if [ -n "$ROOT" ]; then
   for path in $BINDS; do mkdir -p $ROOT$path; mount --rbind $path $ROOT$path; done
@@ -85,12 +86,14 @@ export class Systemd implements World {
    * @param units by name, the sections of each but [Unit]
    * @param root of another release, in which the machine's `binds` are mounted; default: the machine's own
    * @param world what else there is
+   * @param mounts by where they are mounted, directories of the machine, which outlive it
    */
   static async boot(
     units: Readonly<Record<string, string>> = {},
     root = '',
     binds: readonly string[] = [],
     world?: WorldVariables,
+    mounts: Readonly<Record<string, string>> = {},
   ): Promise<Systemd> {
     const directory = temporaryFolder();
     for (const name of TARGETS) writeFileSync(join(directory, `${name}.target`), UNIT);
@@ -110,6 +113,9 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
           UNITS: directory,
           ROOT: root,
           BINDS: [directory, ...binds].join(' '),
+          MOUNTS: Object.entries(mounts)
+            .map(([path, from]) => `mount --bind ${from} ${path}`)
+            .join('; '),
           ...world,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -167,6 +173,14 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
     return enter(this.init, line);
   }
 
+  /** Ends it at once, as when the power fails. */
+  async halt(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.on('exit', resolve));
+    this.#process.kill('SIGKILL');
+    await ended;
+    await until(() => isRemoved(this.#group), 'the groups of systemd are empty');
+  }
+
   get pid(): number {
     return this.#process.pid!;
   }
@@ -189,7 +203,10 @@ function isRemoved(group: string): boolean {
     rmdirSync(group);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EBUSY') return false;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EBUSY') return false;
+    // It was halted before.
+    if (code === 'ENOENT') return true;
     throw error;
   }
 }
