@@ -118,16 +118,14 @@ bool KernelObjects::ReadEventFd(int fd, Reason& reason) {
   return event_fds_.Push(event) || reason.Set(ENOMEM, kNoMemory);
 }
 
+// Also one that is not close-on-exec: addons forget that, and what two processes share has no use.
 bool KernelObjects::ReadEpoll(int fd, Reason& reason) {
   if (fd < first_epoll_) first_epoll_ = fd;
   if (fd == uv_backend_fd(main_loop_)) return true;  // uv_loop_fork() renews that one.
   proc::Lines info(proc::Text<64>("/proc/self/fdinfo/", fd).get());
   Epoll epoll = {fd, 0};
   while (const char* line = info.Next()) {
-    if (proc::StartsWith(line, "flags:")) {
-      epoll.flags = OpenFlags(line);
-      if ((epoll.flags & O_CLOEXEC) == 0) return true;
-    }
+    if (proc::StartsWith(line, "flags:")) epoll.flags = OpenFlags(line);
     if (!proc::StartsWith(line, "tfd:")) continue;
     // "tfd:       12 events:       19 data:                c  pos:0 ino:2a sdev:f"
     Registration registration = {fd, 0, 0, 0};
