@@ -1,17 +1,19 @@
 // docs/addons.md, made of the results that run.mjs keeps in .addons/MAJOR/results.json.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { root } from './install.mjs';
+import { directoryOf, root } from './install.mjs';
 import { packages } from './packages.mjs';
 
 const CALLS = ['idle', 'busy', 'fork', 'supervise'];
 
-/** How the addon came here, by where its binaries are. */
-function originOf({ plain }) {
-  const { binaries } = plain;
-  if (binaries.length === 0) return 'no addon';
-  return binaries.some((path) => /\/build\/(Release|Debug)\//.test(path)) ? 'compiled' : 'prebuilt';
+/** How the addon came here. */
+function originOf(major, name, { plain }) {
+  if (plain.binaries.length === 0) return 'no addon';
+  const log = join(directoryOf(major, name), 'install.log');
+  const text = existsSync(log) ? readFileSync(log, 'utf8') : '';
+  return /CXX\(target\)|CC\(target\)|Building CXX object/.test(text) ? 'compiled' : 'prebuilt';
 }
 
 /** A note at the foot of the table for each different text. */
@@ -33,6 +35,7 @@ class Notes {
 const general = (text) =>
   text
     .replace(/\/\S*\/doublefork-soak-\w+/g, 'DIRECTORY')
+    .replace(homedir(), '~')
     .replace(/\/\S*\/\.addons\/\d+\/[^/\s]+\/node_modules/g, 'node_modules')
     .replace(/\b(thread|process|tid|pid) \d+/g, '$1 N')
     .split('\n')[0]
@@ -40,7 +43,7 @@ const general = (text) =>
 
 function cellOf(sum, result, notes) {
   if (sum === undefined) return '';
-  const marks = sum.texts.map((text) => notes.of(general(text))).join(' ');
+  const marks = [...new Set(sum.texts.map((text) => notes.of(general(text))))].join(' ');
   if (sum.broken > 0) {
     return result.doctor === undefined ? `**BROKEN** ${marks}` : `unsafe, doctor tells`;
   }
@@ -50,18 +53,18 @@ function cellOf(sum, result, notes) {
     : `works; ${sum.refused} of ${sum.works + sum.refused} refused ${marks}`;
 }
 
-function tableOf(results, notes) {
+function tableOf(major, results, notes) {
   const rows = packages
     .filter(({ name }) => results[name]?.plain?.works === 1)
     .sort((a, b) => a.name.replace('@', '').localeCompare(b.name.replace('@', '')))
     .map(({ name }) => {
       const result = results[name];
       const cells = CALLS.map((call) => cellOf(result[call], result, notes) || '—');
-      return `| ${[`${name} ${result.version}`, originOf(result), ...cells].join(' | ')} |`;
+      return `| ${[`${name} ${result.version}`, originOf(major, name, result), result.times, ...cells].join(' | ')} |`;
     });
   return [
-    '| addon | binary | daemonize(), idle | daemonize(), work in flight | fork() | supervise() |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| addon | binary | times | daemonize(), idle | daemonize(), work in flight | fork() | supervise() |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
 }
@@ -103,16 +106,23 @@ How each is tried: the program opens what it wants of the addon (a database, a s
 call. Afterwards it uses **what was opened before** again, and each answer is compared with the known one. A wrong answer, a
 hang and a crash all count as broken; none is tried a second time.
 
-- **daemonize(), idle**: nothing is under way. Ten daemons.
+- **times**: how many daemons there were of each kind, how many children of one process, and how many restarts under one
+  supervisor.
+- **daemonize(), idle**: nothing is under way.
 - **daemonize(), work in flight**: four calls have begun in the addon's threads, or in those of Node, and their answers must
-  arrive in the daemon. Ten daemons. \`—\`: the addon has no such work, all its calls return when they are done.
-- **fork()**: ten children of one process one after the other, each with work in flight. The answers must arrive in parent
-  and child.
-- **supervise()**: two workers, which are killed (SIGKILL, SIGSEGV) until one of them has been started again ten times, with
-  work in flight. Of a socket or terminal, whose messages either process would take, each copy opens its own.
+  arrive in the daemon. \`—\`: none was seen under way: the addon's calls return when they are done.
+- **fork()**: children of one process one after the other, each with work in flight where there is such work. The answers must
+  arrive in parent and child.
+- **supervise()**: two workers, which are killed (SIGKILL, SIGSEGV) and started again, with work in flight as well.
 
-**works**: all of it. **refused**: the call threw the error below, nothing had changed, and the program was used once more
-to see that. **unsafe, doctor tells**: it does not work, and \`doublefork doctor\` says so where the package is installed.
+Of a socket or terminal, whose messages either process would take, each copy of \`fork()\` and \`supervise()\` opens its own.
+That a database goes on working in a child does not mean that its makers allow it: SQLite and LMDB do not. Open it behind
+the call.
+
+**prebuilt**: the binary is in the npm package; **compiled**: by its install script, with g++; **no addon**: WebAssembly or a
+child process, for comparison. **works**: all of it. **refused**: the call threw the error below; the program was used once
+more, to see that nothing had changed. **unsafe, doctor tells**: it does not work, and \`doublefork doctor\` says so where
+the package is installed.
 `;
 
 /** Writes the page anew. */
@@ -128,7 +138,7 @@ export function writePage() {
     if (tried.length === 0) continue;
     all.push(results);
     const notes = new Notes();
-    const table = tableOf(results, notes);
+    const table = tableOf(major, results, notes);
     const date = tried
       .map((result) => result.date)
       .sort()

@@ -104,7 +104,8 @@ function scenarioOf(number) {
   if (choices.chance(0.15)) flags.push('--inspect=127.0.0.1:0');
   if (choices.chance(0.1)) flags.push(`--v8-pool-size=${choices.one([0, 1, 8])}`);
   const own = choices.some(names, 3 / names.length);
-  const addons = choices.some(addonsFor(node), 0.04);
+  const installed = addonsFor(node);
+  const addons = choices.some(installed, 1.5 / installed.length);
   const byExec = call === 'daemonize' || call === 'supervise';
   return {
     node,

@@ -188,6 +188,7 @@ export const system = {
     const path = `${directory}/locked`;
     const fd = openSync(path, 'w+');
     flockSync(fd, 'ex');
+    let files = 0;
     return {
       check() {
         assert.equal(seekSync(fd, 5, 0), 5);
@@ -196,7 +197,8 @@ export const system = {
         closeSync(other);
       },
       async inFlight() {
-        const free = openSync(`${directory}/free.${process.pid}`, 'w');
+        // A file for each: flock(2) is shared with a child, and would be held as long as the parent waits.
+        const free = openSync(`${directory}/free.${files++}`, 'w');
         await new Promise((resolve, reject) => {
           flock(free, 'ex', (error) => (error ? reject(error) : resolve()));
         });
