@@ -15,6 +15,7 @@ export type { SignalOptions } from './control/signal.js';
 export type { StopOptions, Stopped } from './control/stop.js';
 export type { DaemonStatus, FoundDaemon, Target } from './control/target.js';
 export type { Commands } from './detach/commands.js';
+export type { CrashReportOptions } from './detach/crash-reports.js';
 export type { Daemon } from './detach/daemon.js';
 export { daemonize } from './detach/daemonize.js';
 export type { DaemonizeOptions, FileTarget, StdioTarget } from './detach/options.js';

@@ -3,9 +3,11 @@
 import type { Command } from 'commander';
 import colors from 'picocolors';
 import { existsSync } from '../builtin/fs.js';
+import { logInUse } from '../logs/in-use.js';
 import type { SupervisorStatus } from '../supervise/status.js';
+import { lastLines } from './last-lines.js';
 import { complain, print, printJson } from './output.js';
-import { describe, printTable, type Summary } from './summary.js';
+import { describe, printLines, printTable, type Summary } from './summary.js';
 import {
   asking,
   type Control,
@@ -21,6 +23,8 @@ import { headline, workerTable } from './workers.js';
 interface Report extends Summary {
   /** null: it is none, or has not answered. */
   supervisor: SupervisorStatus | null;
+  /** The last lines of workers that are down, or wait to be started again. */
+  crashes: { id: number; lines: string[] }[];
   /** Why it has not answered; null: it has, or it is none. */
   problem: string | null;
 }
@@ -57,11 +61,15 @@ async function status(names: string[], options: Options): Promise<void> {
   else {
     if (reports.length === 0) print('no daemon is known here');
     else if (control === undefined) printTable(reports);
-    for (const { name, supervisor, problem } of reports) {
+    for (const { name, supervisor, problem, crashes } of reports) {
       if (problem !== null) print(colors.yellow(problem));
       if (supervisor === null) continue;
       if (control === undefined) print('');
       print(`${headline(name, supervisor)}\n${workerTable(supervisor)}`);
+      for (const { id, lines } of crashes) {
+        print(colors.dim(`worker ${id} wrote before it ended:`));
+        printLines(lines);
+      }
     }
   }
   // Without a name: 3, as of one that is not running.
@@ -76,7 +84,16 @@ async function ofDaemon(subject: Subject): Promise<Report> {
   // Most daemons are no supervisors.
   const { supervisor, problem, nobody } =
     path === undefined || !existsSync(path) ? NOBODY : await ask({ label, path });
-  return { ...summary, supervisor, problem: nobody ? null : problem };
+  const crashes = crashesOf(supervisor, summary.pid);
+  return { ...summary, supervisor, crashes, problem: nobody ? null : problem };
+}
+
+function crashesOf(supervisor: SupervisorStatus | null, pid: number | null): Report['crashes'] {
+  const log = pid === null ? undefined : logInUse(pid)?.path;
+  return (supervisor?.workers ?? [])
+    .filter(({ state, lastExit }) => (state === 'down' || state === 'waiting') && lastExit !== null)
+    .map(({ id }) => ({ id, lines: lastLines(log, id) }))
+    .filter(({ lines }) => lines.length > 0);
 }
 
 /** A supervisor of which nothing is known but what it says itself. */
@@ -100,7 +117,9 @@ async function ofSocket(control: Control): Promise<Report> {
     command: null,
     failed: false,
     reason: problem ?? 'the supervisor has answered',
+    lastLines: [],
     supervisor,
+    crashes: crashesOf(supervisor, supervisor?.pid ?? null),
     problem,
   };
 }

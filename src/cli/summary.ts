@@ -5,7 +5,8 @@ import { readFileSync } from '../builtin/fs.js';
 import { type DaemonRecord, readRecord } from '../control/record.js';
 import { type DaemonStatus, daemonStatus, type Target } from '../control/target.js';
 import { startTime } from '../pidfile/process.js';
-import { duration, print, size, table } from './output.js';
+import { lastLines } from './last-lines.js';
+import { clean, duration, print, size, table } from './output.js';
 
 /** What `status` and `list` say of a daemon. */
 export interface Summary {
@@ -24,6 +25,8 @@ export interface Summary {
   /** Whether its last start failed. */
   failed: boolean;
   reason: string;
+  /** The last that it has written, if it failed or was killed. */
+  lastLines: string[];
 }
 
 export function describe(name: string, target: Target): Summary {
@@ -42,6 +45,8 @@ export function describe(name: string, target: Target): Summary {
     command: record === undefined ? null : [record.app.program, ...record.app.args],
     failed: !running && record?.ended !== undefined,
     reason: running ? reason : whyNot(name, status, record, reason),
+    lastLines:
+      !running && (record?.ended !== undefined || status === 'dead') ? lastLines(record?.log) : [],
   };
 }
 
@@ -79,13 +84,19 @@ export function summaryTable(summaries: readonly Summary[]): string {
   return table([head, ...rows]);
 }
 
+/** What a program has written last, below what is said of it. */
+export function printLines(lines: readonly string[]): void {
+  for (const line of lines) print(`  ${clean(line)}`);
+}
+
 /** The table, and behind it why those do not run that do not. */
 export function printTable(summaries: readonly Summary[]): void {
   print(summaryTable(summaries));
-  for (const { name, status, command, reason, failed } of summaries) {
+  for (const { name, status, command, reason, failed, lastLines } of summaries) {
     // A daemon that was started here and has stopped needs no reason.
     if (status === 'running' || (status === 'stopped' && command !== null && !failed)) continue;
     print(colors.dim(`${name}: ${reason}`));
+    printLines(lastLines);
   }
 }
 

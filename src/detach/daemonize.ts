@@ -18,6 +18,7 @@ import { trace } from '../posix/trace.js';
 import { passedDescriptors } from '../systemd/environment.js';
 import { isStartedByCommand } from './command.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
+import { enableCrashReports } from './crash-reports.js';
 import { Daemon } from './daemon.js';
 import { closeInherited } from './descriptors.js';
 import { engines, type Files } from './engine.js';
@@ -348,6 +349,7 @@ function applySettings(settings: DaemonSettings): void {
     else process.env[name] = value;
   }
   if (settings.title !== undefined) process.title = settings.title;
+  if (settings.crashReports !== undefined) enableCrashReports(settings.crashReports);
 }
 
 function checkDirectory(path: string): void {

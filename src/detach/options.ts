@@ -20,6 +20,11 @@ import { refuseUnknown } from '../posix/known.js';
 import { type RecordLockPolicy, recordLockPolicy } from '../posix/lock.js';
 import { signalName, signalNumber } from '../posix/process.js';
 import { allCommands, COMMANDS, type Commands } from './commands.js';
+import {
+  type CrashReportOptions,
+  type CrashReportSettings,
+  checkCrashReports,
+} from './crash-reports.js';
 import { checkIdentity, type IdentityOptions, type IdentitySettings } from './identity.js';
 import { checkLimits, type LimitOptions, type LimitSettings } from './limits.js';
 import type { ServiceManagerSign } from './recognize.js';
@@ -76,6 +81,11 @@ export interface DaemonizeOptions extends IdentityOptions, LimitOptions {
   keepEnv?: readonly string[];
   /** Environment variables to set, or with `undefined` to remove. */
   env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * Have Node write a report (process.report) into this directory when the program crashes: an exception that nothing
+   * catches, a heap that is full. In workers, too. Not for what the kernel ends, as by SIGKILL. Default: none.
+   */
+  crashReports?: string | CrashReportOptions;
   /** Title of the process in ps(1). */
   title?: string;
   /**
@@ -136,6 +146,7 @@ export interface DaemonSettings extends IdentitySettings, LimitSettings {
   env: Readonly<Record<string, string | undefined>>;
   keepEnv: ReadonlySet<string> | undefined;
   title: string | undefined;
+  crashReports: CrashReportSettings | undefined;
   manual: boolean;
   readyTimeout: number;
   quiesceTimeout: number;
@@ -177,6 +188,7 @@ const KNOWN: Readonly<Record<keyof DaemonizeOptions, true>> = {
   nice: true,
   oomScoreAdj: true,
   title: true,
+  crashReports: true,
   ready: true,
   readyTimeout: true,
   detach: true,
@@ -228,6 +240,10 @@ export function checkOptions(options: DaemonizeOptions, context: Context): Daemo
     env: options.env === undefined ? {} : environment(options.env),
     keepEnv: options.keepEnv === undefined ? undefined : new Set(names(options.keepEnv)),
     title: options.title === undefined ? undefined : text(options.title, 'options.title'),
+    crashReports:
+      options.crashReports === undefined
+        ? undefined
+        : checkCrashReports(options.crashReports, context.cwd),
     manual: oneOf(options.ready, 'ready', ['detached', 'manual']) === 'manual',
     readyTimeout: integer(options.readyTimeout ?? 60_000, 'options.readyTimeout', 0),
     recordLocks: recordLockPolicy(options.recordLocks),

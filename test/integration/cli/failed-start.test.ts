@@ -90,3 +90,58 @@ describe('one that lives has started', () => {
     await place.run('stop', 'it');
   });
 });
+
+describe('status shows the last lines', () => {
+  test('of a start that failed, and of a program that was killed', async () => {
+    const place = new Place();
+    writeFileSync(
+      join(place.folder, 'app.mjs'),
+      'console.log("about to"); throw new Error("boom")',
+    );
+    await place.startIt(SHORT, ['./app.mjs']);
+    expect((await place.status('it')).lastLines).toContain('Error: boom');
+    expect((await place.run('status', 'it')).stdout).toContain('  Error: boom\n');
+
+    const forEver = 'setInterval(() => {}, 1e6);';
+    const source = `for (let i = 0; i < 20; i++) console.log('line ' + i); ${forEver}`;
+    writeFileSync(join(place.folder, 'app.mjs'), source);
+    expect((await place.startIt('', ['./app.mjs'])).code).toBe(0);
+    const { pid, lastLines } = await place.status('it');
+    expect(lastLines).toEqual([]);
+    process.kill(pid, 'SIGSEGV');
+    await until(() => (stat(pid)?.state ?? 'Z') === 'Z', 'it has ended');
+    const { stdout } = await place.run('status', 'it');
+    const last = Array.from({ length: 10 }, (_, i) => `  line ${i + 10}\n`).join('');
+    expect(stdout).toContain(last);
+    expect(stdout).not.toContain('line 9\n');
+    // One that was asked to stop has not failed.
+    await place.startIt('', ['./app.mjs']);
+    await place.run('stop', 'it');
+    expect((await place.status('it')).lastLines).toEqual([]);
+  });
+
+  test('of a worker, from before its end; what others have written is not its own', async () => {
+    const place = new Place();
+    const source = `
+      import { existsSync } from 'node:fs';
+      setInterval(() => {
+        if (!existsSync('go')) return;
+        console.log('before the end');
+        process.kill(process.pid, 'SIGKILL');
+      }, 10);`;
+    writeFileSync(join(place.folder, 'app.mjs'), source);
+    const options = '--restart on-failure --backoff 600:600 --log-format json';
+    expect((await place.startIt(options, ['./app.mjs'])).code).toBe(0);
+    expect((await place.status('it')).crashes).toEqual([]);
+    writeFileSync(join(place.folder, 'go'), '');
+    await until(
+      async () => (await place.status('it')).supervisor.workers[0].state === 'waiting',
+      'the worker has ended',
+    );
+    const { crashes } = await place.status('it');
+    expect(crashes).toMatchObject([{ id: 1, lines: [expect.any(String)] }]);
+    expect(JSON.parse(crashes[0].lines[0])).toMatchObject({ worker: 1, msg: 'before the end' });
+    expect((await place.run('status', 'it')).stdout).toContain('worker 1 wrote before it ended:\n');
+    await place.run('stop', 'it');
+  });
+});
