@@ -2,7 +2,15 @@
 // and the declarations.
 
 import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -108,12 +116,23 @@ function licences(metafile) {
       (path) => path.match(/^node_modules\/(@[^/]+\/)?[^/]+/)?.[0] ?? [],
     ),
   );
-  return [...packages].sort().map((folder) => {
-    const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
-    if (file === undefined) throw new Error(`${folder} has no licence`);
-    return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
-  });
+  return [...packages].sort().map(licence);
+}
+
+/** @param {string} folder of a package */
+function licence(folder) {
+  const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+  if (file === undefined) throw new Error(`${folder} has no licence`);
+  return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+}
+
+/** The status page as a browser gets it: it has no build step but that the curves' library lies beside it. */
+function copyPage() {
+  cpSync('src/health/page', 'dist/health/page', { recursive: true });
+  for (const file of ['uPlot.iife.min.js', 'uPlot.min.css'])
+    copyFileSync(`node_modules/uplot/dist/${file}`, `dist/health/page/${file}`);
+  writeFileSync('dist/health/page/LICENSES', licence('node_modules/uplot'));
 }
 
 /**
@@ -158,6 +177,7 @@ const [library, command] = await Promise.all([
 ]);
 refuseBuiltinImports(library.metafile);
 finishDeclarations();
+copyPage();
 writeFileSync('dist/cli/LICENSES', licences(command.metafile).join('\n---\n\n'));
 chmodSync('dist/cli/doublefork.cjs', 0o755);
 // In the package it lies here: package managers that find it in the root of one compile it, or warn that they

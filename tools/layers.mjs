@@ -18,7 +18,8 @@ const houses = [
   {
     root: 'src',
     layers: [
-      ['index.ts', 'cli', 'health', 'settings', 'state'],
+      ['index.ts', 'cli'],
+      ['health', 'settings', 'state'],
       ['config', 'supervise', 'jobs'],
       // Finds, signals and stops a daemon; its record.
       ['control'],

@@ -50,6 +50,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'show what daemons and their workers use, again and again',
     load: () => import('./top.js'),
   },
+  dashboard: {
+    summary: 'serve a page on which to see them all, and to reload, restart and scale',
+    load: () => import('./dashboard.js'),
+  },
   list: {
     summary: 'list all daemons that are known here',
     alias: 'ls',

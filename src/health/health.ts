@@ -1,18 +1,40 @@
 // health(): one endpoint, of this process, or of the family that it becomes.
 
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { thisProcess } from '../detach/this-process.js';
 import { type ListenAddress, type Listener, listen } from '../listen/listen.js';
 import { bindMethods } from '../posix/bind.js';
 import { dup } from '../posix/descriptor.js';
-import { integer, invalidType } from '../posix/errors.js';
+import { integer, invalidType, outOfRange, text } from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
+import { findExecutable } from '../posix/path.js';
 import { companions } from '../supervise/companions.js';
 import { type Check, Checks } from './checks.js';
+import type { HealSettings } from './healer.js';
+import { StatusPage } from './page.js';
 import { Reporter, type WorkerReport } from './report.js';
 import { serve } from './server.js';
+import type { ServiceSettings } from './service.js';
+
+/** Restarts of what fails its check. Times are in ms. */
+export interface HealOptions {
+  /**
+   * What is looked at. A URL: it has to answer with code 2xx. A command with its arguments: it has to exit with code 0.
+   * A {@link Check}: each worker runs it as its check `heal`. Default: all checks of each worker, and that it reports.
+   * Where workers are looked at, one that fails is restarted, otherwise all are.
+   */
+  check?: string | readonly string[] | Check;
+  /** How often. Default 5000. */
+  interval?: number;
+  /** How long a worker is left in peace after a restart; and how long it has to be well to be healed. Default 30,000. */
+  cooldown?: number;
+  /** After so many restarts that did not help the supervisor gives up, with an alarm. Default 5. */
+  retries?: number;
+}
 
 /** Options of {@link health}. Times are in ms. */
 export interface HealthOptions {
@@ -30,6 +52,17 @@ export interface HealthOptions {
   cache?: number;
   /** How often a worker reports to its supervisor. Default 2000. */
   interval?: number;
+  /** Restart what fails its checks. Needs supervise(). */
+  heal?: HealOptions;
+  /** Whether there is a status page at /. Default true. */
+  page?: boolean;
+  /**
+   * What allows who has it to reload, recycle, restart and scale from the page; at least 16 characters. Default: there are
+   * no such actions.
+   */
+  token?: string;
+  /** Names under which the page may be asked for, beside addresses and localhost: those of a proxy. */
+  hosts?: readonly string[];
   /** More metrics: a registry of prom-client. Not for what calls supervise(). */
   registry?: Registry;
 }
@@ -52,14 +85,21 @@ const KNOWN: Readonly<Record<keyof HealthOptions, true>> = {
   timeout: true,
   cache: true,
   interval: true,
+  heal: true,
+  page: true,
+  token: true,
+  hosts: true,
   registry: true,
 };
 
 /** The name of its socket, and of the process that serves it for a family. */
 const NAME = 'doublefork health';
 
+const LONGEST = 2 ** 31 - 1;
+const SHORTEST_TOKEN = 16;
+
 /**
- * Serves /livez, /readyz, /healthz and /metrics over HTTP. In a program that calls supervise() after it, a
+ * Serves /livez, /readyz, /healthz, /metrics and a status page over HTTP. In a program that calls supervise() after it, a
  * process of its own does, which asks the supervisor: it answers while every worker is stuck. There
  * `checks` run in each worker, which reports what they say. The socket is bound before this returns.
  *
@@ -76,10 +116,16 @@ class Endpoint implements Health {
   readonly #listener: Listener | undefined;
   readonly #checks: Checks;
   readonly #registry: Registry | undefined;
+  readonly #page: ServiceSettings['page'];
+  readonly #heal: HealSettings | undefined;
+  /** What the process that serves for a family is told: see ServiceSettings. */
+  #settings: number | undefined;
+  #statusPage: StatusPage | undefined;
   readonly #timer: NodeJS.Timeout;
   #server: Server | undefined;
   #reporter: Reporter | undefined;
   #reporting = false;
+  #isWarned = false;
   /** See WorkerReport. */
   readonly #holds: number;
 
@@ -90,11 +136,14 @@ class Endpoint implements Health {
     const timeout = time('timeout', 2000, 1);
     this.#checks = new Checks(timeout, time('cache', 1000));
     this.#registry = registry;
+    this.#page = pageOf(options);
+    this.#heal = options.heal && this.#healOf(options.heal, timeout);
     const interval = time('interval', 2000, 100);
     this.#holds = 2 * interval + timeout;
     for (const [name, check] of Object.entries(checks)) this.check(name, check);
     this.#listener = openListener(options);
-    if (this.#listener !== undefined) this.#announce(this.#listener);
+    const isInWorker = thisProcess.worker !== undefined;
+    if (this.#listener !== undefined || (this.#heal !== undefined && !isInWorker)) this.#announce();
     // Once the program has come to what it is: supervise() is not called yet, or has just returned.
     setImmediate(() => void this.#tick());
     this.#timer = setInterval(() => void this.#tick(), interval).unref();
@@ -111,14 +160,22 @@ class Endpoint implements Health {
   }
 
   /** If there will be a supervisor, it starts the process that serves. */
-  #announce({ fd }: Listener): void {
+  #announce(): void {
+    const fd = this.#listener?.fd ?? null;
+    const settings: ServiceSettings = { fd, heal: this.#heal ?? null, page: this.#page };
+    this.#settings = unnamedFile(JSON.stringify(settings));
+    const file = this.#settings;
     // What a debugger or an agent has in NODE_OPTIONS is for the program.
     const node = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath];
     const program = join(import.meta.dirname, 'service.js');
     companions.set(NAME, {
       name: NAME,
-      argv: (control, reports) => [...node, program, JSON.stringify({ fd, control, reports })],
-      keep: [fd],
+      argv: (control, reports) => [
+        ...node,
+        program,
+        JSON.stringify({ settings: file, control, reports }),
+      ],
+      keep: [file, ...(fd === null ? [] : [fd])],
       beforeSupervise: () => this.#stopServing(),
     });
   }
@@ -126,6 +183,10 @@ class Endpoint implements Health {
   async #tick(): Promise<void> {
     const worker = thisProcess.worker;
     if (worker === undefined) {
+      if (this.#heal !== undefined && !this.#isWarned) {
+        this.#isWarned = true;
+        process.emitWarning('health({ heal }) has nothing to restart without supervise()');
+      }
       this.#serve();
       return;
     }
@@ -147,11 +208,39 @@ class Endpoint implements Health {
     this.#reporter = reporter;
     const look = async () => ({ kind: 'process', report: await reporter.report() }) as const;
     // The server closes its descriptor, and the other one may still be for a supervisor.
-    this.#server = serve({ look, registry: this.#registry }, dup(this.#listener.fd));
+    if (this.#page !== null) {
+      const { title } = this.#page;
+      this.#statusPage = new StatusPage({
+        title,
+        token: undefined,
+        hosts: this.#page.hosts,
+        directory: join(import.meta.dirname, 'page'),
+        services: async () => [{ key: 'service', name: title, look }],
+      });
+    }
+    const page = this.#statusPage;
+    this.#server = serve({ look, registry: this.#registry, page }, { fd: dup(this.#listener.fd) });
     this.#server.unref();
   }
 
+  #healOf(options: HealOptions, timeout: number): HealSettings {
+    const name = 'options.heal';
+    refuseUnknown(options, ['check', 'interval', 'cooldown', 'retries'], name);
+    const time = (key: 'interval' | 'cooldown', fallback: number) =>
+      integer(options[key] ?? fallback, `${name}.${key}`, 100, LONGEST);
+    if (typeof options.check === 'function') this.check('heal', options.check);
+    return {
+      check: healCheckOf(options.check),
+      interval: time('interval', 5000),
+      cooldown: time('cooldown', 30_000),
+      retries: integer(options.retries ?? 5, `${name}.retries`, 1, 10_000),
+      timeout,
+    };
+  }
+
   #stopServing(): void {
+    this.#statusPage?.[Symbol.dispose]();
+    this.#statusPage = undefined;
     this.#server?.close();
     this.#server?.closeAllConnections();
     this.#server = undefined;
@@ -163,11 +252,54 @@ class Endpoint implements Health {
     clearInterval(this.#timer);
     this.#stopServing();
     companions.delete(NAME);
+    if (this.#settings !== undefined) closeSync(this.#settings);
+    this.#settings = undefined;
     this.#listener?.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
+function pageOf({ page = true, token, hosts = [] }: HealthOptions): ServiceSettings['page'] {
+  if (typeof page !== 'boolean') throw invalidType('options.page', 'of type boolean', page);
+  if (token !== undefined && text(token, 'options.token').length < SHORTEST_TOKEN) {
+    throw outOfRange('options.token', `at least ${SHORTEST_TOKEN} characters`, 'what is shorter');
+  }
+  if (!Array.isArray(hosts)) throw invalidType('options.hosts', 'an Array of names', hosts);
+  for (const [index, host] of hosts.entries()) text(host, `options.hosts[${index}]`);
+  if (!page) return null;
+  return { title: basename(process.argv[1] ?? 'node'), token: token ?? null, hosts };
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; ENOENT, EACCES if a command is no program */
+function healCheckOf(check: HealOptions['check']): HealSettings['check'] {
+  const name = 'options.heal.check';
+  if (check === undefined || typeof check === 'function') return { kind: 'workers' };
+  if (Array.isArray(check)) {
+    const [program, ...args] = check.map((word, index) => text(word, `${name}[${index}]`));
+    if (program === undefined) throw outOfRange(name, 'a program and its arguments', '[]');
+    const path = findExecutable(program, process.cwd(), process.env.PATH ?? '');
+    return { kind: 'command', argv: [path, ...args] };
+  }
+  const url = text(check, name);
+  if (!/^https?:/.test(url) || !URL.canParse(url)) {
+    throw outOfRange(name, 'an http: or https: URL, a command as an Array, or a function', url);
+  }
+  return { kind: 'http', url };
+}
+
+/** A file that nobody else can open: it has no name any more. */
+function unnamedFile(content: string): number {
+  const directory = mkdtempSync(join(tmpdir(), 'doublefork-'));
+  try {
+    const fd = openSync(join(directory, 'settings'), 'wx+', 0o600);
+    writeSync(fd, content);
+    return fd;
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 }
 

@@ -4,5 +4,5 @@
  */
 
 export type { Check, CheckResult } from './checks.js';
-export { type Health, type HealthOptions, health } from './health.js';
+export { type HealOptions, type Health, type HealthOptions, health } from './health.js';
 export type { ProcessReport } from './report.js';

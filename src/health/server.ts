@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { metricsOf, type PrometheusClient } from './metrics.js';
+import type { StatusPage } from './page.js';
 import { type Finding, lifeSigns, overview, readiness, type Sight } from './view.js';
 
 export interface Source {
@@ -10,29 +11,53 @@ export interface Source {
   look(): Promise<Sight>;
   /** Metrics beside ours. */
   registry?: Registry | undefined;
+  page?: StatusPage | undefined;
 }
+
+/** Where to listen. */
+export type Place = { fd: number } | { host: string; port: number };
 
 /** How many may be connected at once. */
 const MOST_CONNECTIONS = 128;
 /** How long a request may take to come, and a connection may be silent. In ms. */
 const PATIENCE = 5000;
 
-export function serve(source: Source, fd: number): Server {
+export function serve(source: Source, place: Place): Server {
+  const look = oneAtATime(() => source.look());
+  return listen(place, async (request, response) => {
+    if ((await source.page?.answer(request, response)) !== true) {
+      await answer(request, response, look, source.registry);
+    }
+  });
+}
+
+/** The page alone. */
+export function servePage(page: StatusPage, place: Place): Server {
+  return listen(place, async (request, response) => {
+    if (!(await page.answer(request, response)))
+      text(response, 404, 'here is the status page: /\n');
+  });
+}
+
+function listen(
+  place: Place,
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Server {
   const options = {
     requestTimeout: PATIENCE,
     headersTimeout: PATIENCE,
     keepAliveTimeout: PATIENCE,
     connectionsCheckingInterval: 1000,
   };
-  const look = oneAtATime(() => source.look());
   const server = createServer(options, (request, response) => {
-    answer(request, response, look, source.registry).catch((error: Error) => {
+    response.setHeader('Cache-Control', 'no-store');
+    answer(request, response).catch((error: Error) => {
       if (!response.headersSent) text(response, 500, `${error.message}\n`);
       else response.destroy();
     });
   });
   server.maxConnections = MOST_CONNECTIONS;
-  server.listen({ fd });
+  server.listen(place);
   return server;
 }
 
@@ -53,7 +78,6 @@ async function answer(
   look: () => Promise<Sight>,
   registry: Registry | undefined,
 ): Promise<void> {
-  response.setHeader('Cache-Control', 'no-store');
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('Allow', 'GET, HEAD');
     text(response, 405, 'only GET and HEAD\n');
@@ -77,7 +101,7 @@ async function answer(
       await metrics(request, response, await look(), registry);
       return;
     default:
-      text(response, 404, 'here are /livez, /readyz, /healthz and /metrics\n');
+      text(response, 404, 'here are /livez, /readyz, /healthz and /metrics; for people /\n');
   }
 }
 

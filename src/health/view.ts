@@ -60,6 +60,20 @@ function oldReport({ id, health, healthAge }: WorkerStatus): Finding[] {
   return [{ name, ok: false, error: `the last one came ${healthAge} ms ago` }];
 }
 
+/** Why a worker that serves is not in order; undefined: it is. */
+export function failuresOf(worker: WorkerStatus): string | undefined {
+  const report = worker.health as WorkerReport | null;
+  const failing = [...oldReport(worker), ...checksOf(report?.checks ?? {}, '')].filter(
+    ({ ok }) => !ok,
+  );
+  if (failing.length === 0) return undefined;
+  return failing
+    .map(({ name, error }) =>
+      name.endsWith(', report') ? `its last report: ${error}` : `${name}: ${error}`,
+    )
+    .join('; ');
+}
+
 function whyNot(state: string, lastExit: string | null): string {
   return lastExit === null ? state : `${state}; the last one ${lastExit}`;
 }

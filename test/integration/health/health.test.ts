@@ -1,8 +1,9 @@
 // doublefork/health: whether a program lives and is ready, over HTTP.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +20,11 @@ interface Answer {
   body: string;
 }
 
-function ask(socketPath: string, path: string, options: object = {}): Promise<Answer> {
+function ask(
+  socketPath: string,
+  path: string,
+  { body: sent, ...options }: { body?: string; [option: string]: unknown } = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = httpRequest({ socketPath, path, ...options }, (response) => {
       let body = '';
@@ -29,7 +34,7 @@ function ask(socketPath: string, path: string, options: object = {}): Promise<An
       const { statusCode: code = 0, headers } = response;
       response.on('end', () => resolve({ code, type: headers['content-type'] ?? '', body }));
     });
-    request.on('error', reject).end();
+    request.on('error', reject).end(sent);
   });
 }
 
@@ -103,7 +108,7 @@ describe('one process', () => {
   test('what nobody should ask for is refused, and the next one is answered', async () => {
     const service = program('setInterval(() => {}, 1000);');
     await answers(service.socket, '/livez', isReady);
-    expect(await ask(service.socket, '/')).toMatchObject({ code: 404 });
+    expect(await ask(service.socket, '/nothing')).toMatchObject({ code: 404 });
     expect(await ask(service.socket, '/livez', { method: 'POST' })).toMatchObject({ code: 405 });
     expect(await ask(service.socket, '/livez', { method: 'HEAD' })).toMatchObject({ code: 200 });
     const huge = { headers: { 'x-huge': 'x'.repeat(100_000) } };
@@ -239,6 +244,69 @@ describe('a supervisor and its workers', () => {
     const { type, body } = await ask(service.socket, '/metrics', { headers });
     expect(type).toContain('application/openmetrics-text');
     expect(body.endsWith('# EOF\n')).toBe(true);
+    await stop(service);
+  });
+});
+
+describe('the status page', () => {
+  const TOKEN = 'a token for the tests alone';
+  const post = (body: object, headers: object = {}) => ({
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { authorization: `Bearer ${TOKEN}`, host: 'localhost', ...headers },
+  });
+
+  test('other sites, other names and other methods get nothing; probes may use any name', async () => {
+    const service = program('setInterval(() => {}, 1000);');
+    await answers(service.socket, '/livez', isReady);
+    const page = await ask(service.socket, '/', { headers: { host: 'localhost' } });
+    expect(page).toMatchObject({ code: 200, type: 'text/html; charset=utf-8' });
+    expect(page.body).not.toMatch(/\son\w+=|<style|style=|<script>|https?:/);
+    const as = (headers: object, path = '/events') => ask(service.socket, path, { headers });
+    expect(await as({ host: 'evil.example' })).toMatchObject({ code: 403 });
+    expect(await as({ host: 'evil.example' }, '/livez')).toMatchObject({ code: 200 });
+    expect(await as({ origin: 'https://evil.example' })).toMatchObject({ code: 403 });
+    expect(await as({ 'sec-fetch-site': 'cross-site' })).toMatchObject({ code: 403 });
+    expect(await ask(service.socket, '/', { method: 'POST' })).toMatchObject({ code: 405 });
+    // More than Node takes.
+    expect(await as({ huge: 'x'.repeat(20_000) }, '/livez')).toMatchObject({ code: 431 });
+    expect(await ask(service.socket, '/livez')).toMatchObject({ code: 200 });
+    await stop(service);
+  });
+
+  test('actions need the token, the same origin, and sense', async () => {
+    const service = program(SUPERVISE, `token: '${TOKEN}'`);
+    await answers(service.socket, '/readyz', isReady);
+    const act = (body: object, headers: object = {}) =>
+      ask(service.socket, '/actions', post(body, headers));
+    const scale = { key: 'service', action: 'scale', workers: 3 };
+    // Nobody has opened the page: there is no such service yet.
+    expect(await act(scale)).toMatchObject({ code: 404 });
+    const watching = httpRequest({
+      socketPath: service.socket,
+      path: '/events',
+      headers: { host: 'localhost' },
+    }).end();
+    const [events] = (await once(watching, 'response')) as [IncomingMessage];
+    await once(events, 'data');
+    expect(await act(scale, { authorization: '' })).toMatchObject({ code: 401 });
+    expect(await act(scale, { authorization: `Bearer ${TOKEN}x` })).toMatchObject({ code: 401 });
+    expect(await act(scale, { origin: 'https://evil.example' })).toMatchObject({ code: 403 });
+    expect(await act(scale, { 'sec-fetch-site': 'same-site' })).toMatchObject({ code: 403 });
+    expect(await act({ ...scale, workers: 1e9 })).toMatchObject({ code: 409 });
+    expect(await act({ ...scale, workers: -1 })).toMatchObject({ code: 400 });
+    expect(await act({ ...scale, action: 'kill' })).toMatchObject({ code: 400 });
+    expect(await act({ padding: 'x'.repeat(5000) })).toMatchObject({ code: 400 });
+    expect(await act(scale)).toMatchObject({ code: 204 });
+    await answers(service.socket, '/healthz', ({ body }) => JSON.parse(body).workers.length === 3);
+    // The token is not for everybody to see.
+    const pid = service.running.pid;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ');
+    const lines = children.map((child) => readFileSync(`/proc/${child}/cmdline`, 'latin1'));
+    const served = lines.filter((line) => line.startsWith('doublefork health'));
+    expect(served).toHaveLength(1);
+    expect(served.join()).not.toContain(TOKEN);
+    watching.destroy();
     await stop(service);
   });
 });
