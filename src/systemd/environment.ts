@@ -22,14 +22,20 @@ const taken = shared('service-manager', () => ({
   descriptors: new Set<number>(),
 }));
 
+/** Where systemd listens, that of the system and those of users. */
+const SYSTEMD_SOCKET = /\/systemd\/notify$/;
+
 /**
  * Whether NOTIFY_SOCKET is there for this process. It is inherited by all that a service starts; where
  * systemd says whom it has started, only that one and its children are meant: a script may be in between.
+ * A socket that is not systemd's comes from somebody else in between, who waits for this process.
  */
 export function isNotifySocketOurs(env: Environment, pid: number, ppid: number): boolean {
-  if ((env.NOTIFY_SOCKET ?? '') === '') return false;
+  const address = env.NOTIFY_SOCKET ?? '';
+  if (address === '') return false;
   const meant = env.SYSTEMD_EXEC_PID ?? '';
-  return meant === '' || meant === String(pid) || meant === String(ppid);
+  if (meant === '' || !SYSTEMD_SOCKET.test(address)) return true;
+  return meant === String(pid) || meant === String(ppid);
 }
 
 function remove(...names: readonly string[]): void {

@@ -135,7 +135,7 @@ describe("detach: 'auto' leaves", () => {
     const env = {
       SYSTEMD_EXEC_PID: '10',
       INVOCATION_ID: 'x',
-      NOTIFY_SOCKET: '/run/notify',
+      NOTIFY_SOCKET: '/run/systemd/notify',
       SUPERVISOR_ENABLED: '1',
     };
     expect(recognizeManager({ pid: 30, ppid: 20, env, parent: 'bash' })).toBeUndefined();
@@ -153,6 +153,12 @@ describe("detach: 'auto' leaves", () => {
     expect(await first()).toMatchObject({ detached: true });
     expect(running.pid).toBeGreaterThan(0);
   });
+});
+
+test('who passes a NOTIFY_SOCKET of its own waits for this process, also within a service of systemd', () => {
+  const env = { SYSTEMD_EXEC_PID: '10', NOTIFY_SOCKET: '/run/doublefork/notify-1/socket' };
+  const facts = { pid: 30, ppid: 20, env, parent: 'doublefork' };
+  expect(recognizeManager(facts)?.sign).toBe('NOTIFY_SOCKET is set');
 });
 
 test('signs of older systems', () => {
