@@ -65,12 +65,7 @@ export class Passage {
     this.#version++;
     this.#program.write(this.#greeting);
     if (this.#holds) this.#program.hold();
-    this.#world = await this.#row.boot(this.#program, this.#recipe);
-    this.#visitor = new Visitor(this.#world.init);
-    const { awake } = this.#row;
-    if (awake !== undefined) {
-      await until(async () => (await this.#world.sh(awake)).code === 0, `${this.#row.name} is up`);
-    }
+    await this.#boot();
     await this.#run('install');
     this.#starting = this.#row.startsByItself ? Promise.resolve() : this.#run('start', true);
     // It is looked at when it is awaited.
@@ -78,6 +73,15 @@ export class Passage {
     if (!this.#holds) await this.#starting;
     // Before it is ready it listens already.
     await this.#visitor.sees(this.#greeting);
+  }
+
+  async #boot(): Promise<void> {
+    this.#world = await this.#row.boot(this.#program, this.#recipe);
+    this.#visitor = new Visitor(this.#world.init);
+    const { awake } = this.#row;
+    if (awake !== undefined) {
+      await until(async () => (await this.#world.sh(awake)).code === 0, `${this.#row.name} is up`);
+    }
   }
 
   async #readiness(): Promise<void> {
@@ -123,8 +127,11 @@ export class Passage {
     expect(greetings, `${JSON.stringify(outcomes)} during reloads`).toEqual([]);
     // One that fails leaves what there is, and says so.
     this.#program.break();
-    expect(await this.#run('reload'), 'the reload to a broken version').not.toBe(0);
+    const code = await this.#run('reload');
     await this.#isSteady();
+    const { notReloaded } = this.#row;
+    if (notReloaded !== undefined) await this.#sh(notReloaded);
+    else expect(code, 'the reload to a broken version').not.toBe(0);
     await this.#servesOnly();
     this.#program.write(this.#greeting);
     expect(await this.#pid()).toBe(pid);
@@ -161,8 +168,11 @@ export class Passage {
   async #dies(pid: number): Promise<void> {
     const family = await this.#family();
     expect(family).toContain(pid);
-    await this.#sh(`kill -KILL ${pid}`);
-    await this.#areGone(family);
+    // From within nobody kills process 1.
+    if (pid === 1) process.kill(this.#world.init, 'SIGKILL');
+    else await this.#sh(`kill -KILL ${pid}`);
+    if (this.#row.endsWithIt) await this.#world.ended;
+    else await this.#areGone(family);
     if (!this.#row.restarts) {
       await this.#visitor.seesNobody();
       await this.#again();
@@ -184,6 +194,7 @@ export class Passage {
   }
 
   async #again(): Promise<void> {
+    if (this.#row.endsWithIt) await this.#boot();
     await this.#run('start', true);
     await this.#visitor.sees(this.#greeting);
   }
@@ -191,21 +202,18 @@ export class Passage {
   async #stop(): Promise<void> {
     await this.#visitor.hold(3, this.#program.slow);
     const stopping = this.#run('stop', true);
-    await this.#stops();
+    await this.#visitor.seesNoAnswer();
     const outcomes = await this.#visitor.release();
     expect(outcomes).toEqual(outcomes.map(() => 'answered'));
     await stopping;
+    if (this.#row.endsWithIt) {
+      await this.#world.ended;
+      await this.#visitor.seesNobody();
+      return;
+    }
     await until(() => this.#says('down'), 'the manager knows that it has stopped');
     expect(await this.#family(), 'processes after the stop').toEqual([]);
     await this.#visitor.seesNobody();
-  }
-
-  /** Until the service has been told to stop. */
-  async #stops(): Promise<void> {
-    await until(
-      async () => (await this.#ask())?.phase !== 'running',
-      'the service is told to stop',
-    );
   }
 
   /** Whether it is as the row says. */
@@ -216,7 +224,7 @@ export class Passage {
   async #pid(): Promise<number> {
     const { stdout } = await this.#world.sh(this.#row.pid);
     const pid = Number(stdout.trim());
-    expect(pid, `${this.#row.pid}: ${stdout}`).toBeGreaterThan(1);
+    expect(pid, `${this.#row.pid}: ${stdout}`).toBeGreaterThan(0);
     return pid;
   }
 
@@ -274,11 +282,11 @@ export class Passage {
   /** Runs what the recipe has for a step. @returns the code of the first that fails, or 0 */
   async #run(step: string, mustWork = false): Promise<number | null> {
     for (const command of this.#commands(step)) {
-      const result =
-        (await this.#row.translate?.(command, this.#world)) ?? (await this.#world.sh(command));
+      const { admin, sh } = this.#world;
+      const result = await (admin ?? sh).call(this.#world, command);
       const { code } = result;
       if (mustWork && code !== 0) {
-        const { stdout, stderr } = result as { stdout?: string; stderr?: string };
+        const { stdout, stderr } = result;
         throw new Error(`${command}: ${code}\n${stdout}${stderr}${this.#world.console}`);
       }
       if (code !== 0) return code;

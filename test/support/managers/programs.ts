@@ -1,6 +1,14 @@
 // The two programs of the matrix, as their owners have written them: under each manager unchanged.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../folder.js';
 import { root } from '../node.js';
@@ -46,8 +54,10 @@ export class Program {
 
   constructor(readonly name: ProgramName) {
     this.#source = PROGRAMS[name];
+    // For users other than root, too.
+    chmodSync(this.directory, 0o755);
     mkdirSync(join(this.directory, 'node_modules'));
-    symlinkSync(root, join(this.directory, 'node_modules/doublefork'));
+    symlinkSync('/srv/.package', join(this.directory, 'node_modules/doublefork'));
     this.write('Hello');
   }
 

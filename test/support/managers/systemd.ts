@@ -16,7 +16,7 @@ import { until } from '../processes.js';
 import { type Ended, execute } from '../program.js';
 import { isRoot } from '../root.js';
 import { endWithTest } from './ending.js';
-import { COPY, enter, PREPARE, type World, type WorldVariables } from './world.js';
+import { COPY, type Done, enter, PREPARE, type World, type WorldVariables } from './world.js';
 
 const SYSTEMD = '/lib/systemd/systemd';
 /** The mount of cgroup2: beside those of version 1, or alone. */
@@ -34,7 +34,9 @@ export function whyNoSystemd(): string | undefined {
 /** A test that is skipped, visibly, where no systemd can be booted. */
 export const testWithSystemd = test.skipIf(whyNoSystemd() !== undefined);
 
+// Since 254 it has / changed to a slave for its generators: it must be a mount.
 const BOOT = `
+[ -z "$ROOT" ] || mount --bind $ROOT $ROOT
 [ -z "$APP" ] || { ${PREPARE} }
 ip link set lo up; mount -t proc proc $ROOT/proc
 mount --bind $ROOT/proc/sys $ROOT/proc/sys; mount -o remount,ro,bind $ROOT/proc/sys
@@ -65,8 +67,7 @@ export class Systemd implements World {
   readonly #group: string;
   /** The directory of its units. */
   readonly units: string;
-  /** What it and its services have written to the console. */
-  console = '';
+  #output = '';
 
   private constructor(process: ChildProcess, init: number, group: string, units: string) {
     this.#process = process;
@@ -76,7 +77,7 @@ export class Systemd implements World {
     this.units = units;
     for (const stream of [process.stdout!, process.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
-        this.console += text;
+        this.#output += text;
       });
     }
   }
@@ -137,8 +138,16 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
     await until(
       async () => (await systemd.ctl('is-active', 't.target')).code === 0,
       'systemd has come up',
-    );
+    ).catch(async (error) => {
+      const { stdout, stderr } = await systemd.ctl('is-active', 't.target');
+      throw new Error(`${error.message}: ${stdout}${stderr}${systemd.console}`);
+    });
     return systemd;
+  }
+
+  /** What has been written to its standard output and error. */
+  get console(): string {
+    return this.#output;
   }
 
   /** Writes a unit, and has it read. */
@@ -165,11 +174,14 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
 
   /** Runs a command there. */
   exec(command: string, ...args: string[]): Promise<Ended> {
-    return execute('nsenter', ['-t', String(this.init), '-a', '-r', '--', command, ...args]);
+    return execute('nsenter', [
+      ...['-t', String(this.init), '-m', '-p', '-n', '-i', '-u', '-C', '-r', '--'],
+      ...[command, ...args],
+    ]);
   }
 
   /** Runs a command line of shell there. */
-  sh(line: string): Promise<Ended> {
+  sh(line: string): Promise<Done> {
     return enter(this.init, line);
   }
 

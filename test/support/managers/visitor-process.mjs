@@ -10,9 +10,9 @@ const PORT = 8080;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @returns the body, or the code of the error */
-const fetchPage = (path, agent = false) =>
+const fetchPage = (path, agent = false, timeout = 20_000) =>
   new Promise((resolve) => {
-    const request = get({ port: PORT, host: '127.0.0.1', path, agent, timeout: 20_000 });
+    const request = get({ port: PORT, host: '127.0.0.1', path, agent, timeout });
     request.on('timeout', () => request.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' })));
     request.on('error', ({ code }) => resolve(code));
     request.on('response', (response) => {
@@ -35,33 +35,20 @@ function isAllRead() {
   });
 }
 
-/** A connection with a request answered, and half of another one sent. */
-async function halfSent() {
+/** A connection on which half of a request was sent. */
+function halfSent() {
   const socket = connect(PORT, '127.0.0.1').setEncoding('latin1');
-  let text = '';
-  let ended = '';
-  socket.on('data', (data) => {
-    text += data;
+  const outcome = new Promise((resolve) => {
+    socket.on('data', (data) => resolve(data.startsWith('HTTP/1.1 200') ? 'answered' : data));
+    socket.on('error', ({ code }) => resolve(code));
+    socket.on('close', () => resolve('closed'));
   });
-  socket.on('error', ({ code }) => {
-    ended = code;
-  });
-  socket.on('close', () => {
-    ended ||= 'closed';
-  });
-  const answered = async (count) => {
-    while (text.split('HTTP/1.1 200').length - 1 < count && ended === '') await pause(5);
-    return text.split('HTTP/1.1 200').length - 1 >= count ? 'answered' : ended;
-  };
-  socket.write('GET / HTTP/1.1\r\nHost: app\r\n\r\n');
-  const first = await answered(1);
   socket.write('GET / HTTP/1.1\r\nHost: ');
   return async () => {
-    if (first !== 'answered') return `the first request: ${first}`;
     socket.write('app\r\n\r\n');
-    const outcome = await answered(2);
+    const how = await outcome;
     socket.destroy();
-    return outcome;
+    return how;
   };
 }
 
@@ -90,6 +77,10 @@ const COMMANDS = {
       await pause(20);
     }
   },
+  /** Nobody takes new requests. */
+  refusal: async () => {
+    while ((await fetchPage('/', false, 500)).includes(' ')) await pause(20);
+  },
   load: () => {
     load = { outcomes: {}, ended: false };
     const current = load;
@@ -112,7 +103,7 @@ const COMMANDS = {
   },
   /** Has so many requests of each kind under way, the slow ones at this path if there is one. */
   hold: async (count, slow) => {
-    held = await Promise.all(Array.from({ length: count }, halfSent));
+    held = Array.from({ length: count }, halfSent);
     for (let number = 0; slow !== undefined && slow !== null && number < count; number++) {
       const outcome = fetchPage(slow).then((body) => (body.startsWith('E') ? body : 'answered'));
       held.push(() => outcome);

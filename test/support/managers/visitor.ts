@@ -60,6 +60,11 @@ export class Visitor {
     if (instead !== undefined) throw new Error(`still served after ${PATIENCE} ms: ${instead}`);
   }
 
+  /** Waits until new requests are taken no more. */
+  seesNoAnswer(): Promise<void> {
+    return this.#ask('refusal');
+  }
+
   /** Fetches pages until unload(): two at a time on a connection each, two on connections that stay. */
   load(): Promise<void> {
     return this.#ask('load');

@@ -1,12 +1,21 @@
 // A machine of its own for a service, as its administrator sees it: /srv/app, node and doublefork in
 // /usr/local/bin, /etc and /var to write to. In namespaces, so that nothing of it stays.
 
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { temporaryFolder } from '../folder.js';
 import { node, root } from '../node.js';
 import { killQuietly, until } from '../processes.js';
-import { type Ended, execute, launch } from '../program.js';
+import { launch } from '../program.js';
 import { endWithTest } from './ending.js';
 import type { RecipeFile } from './recipes.js';
 
@@ -17,9 +26,9 @@ import type { RecipeFile } from './recipes.js';
 export const PREPARE = `
 mount -t tmpfs -o mode=755 tmpfs $ROOT/srv
 mkdir $ROOT/srv/app $ROOT/srv/.package
+mount --rbind $PACKAGE $ROOT/srv/.package
 touch $ROOT/srv/.node; mount --bind $NODE $ROOT/srv/.node
 mount --bind $APP $ROOT/srv/app
-mount --rbind $PACKAGE $ROOT/srv/.package
 for place in etc var; do
   mkdir -p $ROOT/srv/.$place/upper $ROOT/srv/.$place/work
   mount -t overlay overlay -o lowerdir=$ROOT/$place,upperdir=$ROOT/srv/.$place/upper,workdir=$ROOT/srv/.$place/work $ROOT/$place
@@ -59,7 +68,9 @@ export interface World {
   /** Process 1 of its pid namespace, as this one sees it. */
   readonly init: number;
   /** Runs a command line of shell there. */
-  sh(line: string): Promise<Ended>;
+  sh(line: string): Promise<Done>;
+  /** Runs a command line of the recipe, if that is elsewhere. */
+  admin?(line: string): Promise<{ code: number | null; stdout?: string; stderr?: string }>;
   /** What was printed. */
   readonly console: string;
   /** Whether it has ended, as a container does with its process 1. */
@@ -114,11 +125,35 @@ export async function bootWorld(
   };
 }
 
+/** How a command line has ended. */
+export interface Done {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** How long a command may take. In ms. */
+const PATIENCE = 120_000;
+
 /** Runs a command line of shell in the namespaces of a process, and in its root directory. */
-export function enter(pid: number, line: string, env: Record<string, string> = {}): Promise<Ended> {
+export function enter(pid: number, line: string, env: Record<string, string> = {}): Promise<Done> {
   const variables = Object.entries({ PATH, ...env }).map(([name, value]) => `${name}=${value}`);
-  return execute('nsenter', [
+  return perform('nsenter', [
     ...['-t', String(pid), '-m', '-p', '-n', '-i', '-u', '-C', '-r', '-w', '--'],
     ...['env', '-i', ...variables, 'bash', '-c', line],
   ]);
+}
+
+/** Waits for the command alone: what it leaves in the background may hold its descriptors. */
+export async function perform(command: string, args: readonly string[]): Promise<Done> {
+  const directory = temporaryFolder();
+  const paths = ['stdout', 'stderr'].map((name) => join(directory, name));
+  const fds = paths.map((path) => openSync(path, 'a'));
+  const child = spawn(command, args, { stdio: ['ignore', ...fds], timeout: PATIENCE });
+  for (const fd of fds) closeSync(fd);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject).on('exit', resolve);
+  });
+  const [stdout, stderr] = paths.map((path) => readFileSync(path, 'utf8'));
+  return { code, stdout: stdout!, stderr: stderr! };
 }
