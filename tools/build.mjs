@@ -52,6 +52,8 @@ const LIBRARY = {
     'health/index': 'src/health/index.ts',
     // A program of its own, see src/health/health.ts.
     'health/service': 'src/health/service.ts',
+    // Loaded by Daemon.handover(), see src/detach/daemon.ts.
+    handover: 'src/detach/handover.ts',
     // Loaded by supervise(), see src/supervise/index.ts.
     supervise: 'src/supervise/supervise.ts',
     // Loaded by inFork() and its like, see src/jobs/index.ts.

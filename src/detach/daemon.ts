@@ -1,11 +1,21 @@
 // What daemonize() returns.
 
 import { fstatSync, statSync } from '../builtin/fs.js';
+import { constants as os } from '../builtin/os.js';
+import { type Image, imageByName } from '../image/image.js';
 import type { Capture } from '../logs/capture.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { bindMethods } from '../posix/bind.js';
-import { errorText, integer, isError, outOfRange, sentenceOf } from '../posix/errors.js';
+import {
+  errorText,
+  integer,
+  isError,
+  outOfRange,
+  posixError,
+  sentenceOf,
+} from '../posix/errors.js';
 import { refuseUnknown } from '../posix/known.js';
+import { requirePart } from '../posix/parts.js';
 import { COMMANDS, type Commands } from './commands.js';
 import { execInto } from './exec-into.js';
 import type { ServiceManager } from './manager.js';
@@ -68,6 +78,9 @@ export class Daemon implements Disposable {
   readonly #capture: Capture | undefined;
   readonly #commands: Commands;
   #stop: AbortController | undefined;
+  /** How this program is started again, by its names; an error: why it cannot be. */
+  readonly #image: (() => Image) | Error;
+  #handingOver = false;
 
   /** @internal */
   constructor(
@@ -88,6 +101,7 @@ export class Daemon implements Disposable {
     this.#stdio = stdio;
     this.#capture = capture;
     this.#commands = commands;
+    this.#image = findImage();
     bindMethods(this);
     const writesFiles = stdio.some((it, fd) => fd > 0 && it.kind === 'file');
     if (writesFiles) process.on(this.reopenSignal, this.#onReopen);
@@ -205,8 +219,50 @@ export class Daemon implements Disposable {
   }
 
   /**
-   * Aborted by the first SIGTERM or SIGINT, with the signal's name as the reason; a second one ends
-   * the process, unless it comes within half a second: service managers signal all of a service, and
+   * Starts the next version of this program, as a daemon that takes over from this one: the program, its interpreter
+   * and its directory are found anew by the names with which this one was started. It has the sockets of `listen()` and
+   * what `handover.send` leaves to it. Once it is ready (see `ready` of daemonize(); without that option, once it has
+   * lived for a second) the pidfile names it, with its lock, and the service manager knows it as the main process; then
+   * `signal` is aborted here, with the reason `'handover'`: this process is to answer its last requests and to end.
+   *
+   * The pid changes. To keep it, use supervise(), whose reload does the same.
+   * @param options.readyTimeout how long it may take, in ms. Default 60000; 0: any time
+   * @returns when the other one is the service
+   * @throws with everything as it was, and no other process left: what the new version has said, or how it has ended;
+   * ENOENT, EACCES if it cannot be started; ENOTSUP in the foreground, unless the service manager can be told of another
+   * pid (NOTIFY_SOCKET), in a worker, or if the program cannot be started again; EALREADY if one is under way
+   */
+  async handover(options: { readyTimeout?: number } = {}): Promise<{ pid: number }> {
+    refuseUnknown(options, ['readyTimeout'], 'options');
+    const readyTimeout = integer(options.readyTimeout ?? 60_000, 'options.readyTimeout', 0);
+    const { handOver, whyNoSuccessor } = requirePart<typeof import('./handover.js')>('handover.js');
+    const { detached, pidfile, manager } = this;
+    const refusal = whyNoSuccessor(detached, this.readiness?.isDelegated === true, manager);
+    if (refusal !== undefined) throw refusal;
+    if (typeof this.#image !== 'function') throw this.#image;
+    if (this.#handingOver) {
+      const why = 'a handover is under way, or over';
+      throw posixError(-os.errno.EALREADY, 'handover', undefined, why);
+    }
+    this.#handingOver = true;
+    try {
+      const image = this.#image();
+      const capture = this.#capture;
+      const estate = { image, detached, pidfile, manager, capture, readyTimeout };
+      const successor = await handOver(estate);
+      clearInterval(this.#heartbeat);
+      this.#stop ??= new AbortController();
+      this.#stop.abort('handover');
+      return successor;
+    } catch (error) {
+      this.#handingOver = false;
+      throw error;
+    }
+  }
+
+  /**
+   * Aborted by the first SIGTERM or SIGINT, with the signal's name as the reason, and by a {@link handover}; a second
+   * one ends the process, unless it comes within half a second: service managers signal all of a service, and
    * its supervisor does too. Until this is read once, those signals do what they always do.
    */
   get signal(): AbortSignal {
@@ -260,6 +316,15 @@ export class Daemon implements Disposable {
   /** Stops listening for signals. */
   [Symbol.dispose](): void {
     for (const name of STOP_SIGNALS) process.off(name, this.#onStop);
+  }
+}
+
+/** Found out now, while the names lead to this version. */
+function findImage(): (() => Image) | Error {
+  try {
+    return imageByName('daemonize');
+  } catch (error) {
+    return error as Error;
   }
 }
 

@@ -8,18 +8,21 @@ import type { Handoff } from '../image/handoff.js';
 import { workingDirectory } from '../image/image.js';
 import { openDescriptors } from '../image/inherited.js';
 import { nextReplayedCall, recordCall } from '../image/replay.js';
+import { Capture } from '../logs/capture.js';
+import type { CaptureSettings } from '../logs/options.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
+import { prctlIfKnown } from '../posix/attribute.js';
 import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js';
 import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
-import { _exit } from '../posix/process.js';
+import { _exit, PR_SET_PDEATHSIG } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
 import { passedDescriptors } from '../systemd/environment.js';
 import { isStartedByCommand } from './command.js';
 import { confine, confinementFor, lowerLimits } from './confinement.js';
 import { enableCrashReports } from './crash-reports.js';
-import { Daemon } from './daemon.js';
+import { Daemon, SETTLE_MS } from './daemon.js';
 import { closeInherited } from './descriptors.js';
 import { engines, type Files } from './engine.js';
 import { ServiceManager } from './manager.js';
@@ -29,6 +32,7 @@ import {
   type DaemonizeOptions,
   type DaemonSettings,
 } from './options.js';
+import { Predecessor } from './predecessor.js';
 import { beProcessOne } from './process-one.js';
 import { Readiness } from './readiness.js';
 import { managerFacts, recognizeManager, type ServiceManagerSign } from './recognize.js';
@@ -76,6 +80,10 @@ export function daemonize(options: DaemonizeOptions = {}): Daemon {
 
 function replayOrDetach(options: DaemonizeOptions): Daemon {
   const replayed = nextReplayedCall('daemonize');
+  if (replayed?.call.call === 'daemonize image') {
+    const { detached } = replayed.call;
+    return succeed(options, detached, replayed.handoff!);
+  }
   if (replayed?.handoff !== undefined) return resumeInNewImage(options, replayed.handoff);
   if (replayed !== undefined) return returnAsBefore(options, replayed.call.detached);
   const daemon = detach(options);
@@ -151,6 +159,77 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
     moved: false,
     manager: undefined,
   });
+}
+
+/**
+ * The daemon that has started this process is to end once this one serves: see Daemon.handover(). Until then it
+ * changes nothing of the other's.
+ */
+function succeed(options: DaemonizeOptions, detached: boolean, handoff: Handoff): Daemon {
+  trace?.('daemon', 'a successor has come to daemonize()');
+  // Ends with its parent no longer: whichever is left is the service.
+  prctlIfKnown(PR_SET_PDEATHSIG, 0);
+  const manager =
+    handoff.manager === null ? undefined : ServiceManager.ofPredecessor(handoff.manager);
+  let settings: DaemonSettings;
+  let files: Files;
+  let samePidfile = false;
+  try {
+    settings = checkOptions({ ...options, detach: detached ? 'always' : 'never' }, context());
+    ({ files, samePidfile } = filesOfSuccessor(settings, handoff));
+    const confinement = confinementFor(settings);
+    if (confinement !== undefined) confine(confinement, settings.quiesceTimeout);
+    setUp(settings, files.redirection);
+    if (handoff.logger === null) thisProcess.capture = files.redirection.capture;
+  } catch (error) {
+    new Readiness(handoff.readyFd).failed(failure(error), 1);
+    _exit(1);
+  }
+  const { pidfile } = files;
+  const predecessor = new Predecessor(handoff.orders!, {
+    samePidfile,
+    writePidfile: () => pidfile !== undefined && writePidfile(pidfile),
+    speak: () => manager?.moved(),
+  });
+  const readiness = new Readiness(handoff.readyFd, predecessor);
+  readiness.watch();
+  const { capture } = thisProcess;
+  const daemon = new Daemon({ detached, readiness, manager, pidfile, capture }, settings);
+  recordCall({ call: 'daemonize', detached });
+  // Nobody says when it serves: once it has lived for a while, as what `start` starts.
+  if (!settings.manual) setTimeout(() => readiness.ready(), SETTLE_MS).unref();
+  return daemon;
+}
+
+/** Its own, by its own options, which may be others; but the lock of a pidfile that is the same stays where it is. */
+function filesOfSuccessor(
+  settings: DaemonSettings,
+  { stdio, logger, pidfile: locked }: Handoff,
+): { files: Files; samePidfile: boolean } {
+  const { file, ...options } = settings.pidfile ?? {};
+  const same = file === undefined || locked === null ? undefined : adoptSame(locked.fd, file);
+  const pidfile = same ?? (file === undefined ? undefined : Pidfile.acquire(file, options));
+  // What it printed on its way was for its predecessor.
+  const keep = settings.stdio.map(() => ({ kind: 'keep' }) as const);
+  Redirection.adopt(keep, stdio).apply();
+  if (logger !== null) {
+    thisProcess.capture = new Capture(logger.settings as CaptureSettings, logger.fd);
+  }
+  const targets = settings.stdio.map((it) =>
+    it.kind === 'captured' && logger !== null ? ({ kind: 'keep' } as const) : it,
+  );
+  const redirection = Redirection.open(targets, settings.umask ?? process.umask());
+  return { files: { pidfile, redirection }, samePidfile: same !== undefined };
+}
+
+/** @returns undefined: that is another file */
+function adoptSame(fd: number, file: string): Pidfile | undefined {
+  try {
+    return Pidfile.adopt(fd, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
 /**

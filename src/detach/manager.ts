@@ -1,10 +1,11 @@
 // The service manager of this process, told how the service fares: sd_notify(3), and the newline of s6.
 
 import { closeSync, writeSync } from '../builtin/fs.js';
+import type { HandedOverManager } from '../image/handoff.js';
 import { shared } from '../posix/shared.js';
 import { trace } from '../posix/trace.js';
 import { notifySocket, takenVariables, watchdogTimeout } from '../systemd/environment.js';
-import { encode, type Notification, send } from '../systemd/notify.js';
+import { encode, type Notification, send, sendBarrier } from '../systemd/notify.js';
 import { findNotificationFd } from './notification-fd.js';
 
 /** What is said of a service that fails. */
@@ -18,6 +19,9 @@ export interface Failure {
 const PINGS_PER_TIMEOUT = 3;
 
 const LONGEST_STATUS = 500;
+
+/** How long a manager may take to read what it was told. In ms. */
+const BARRIER_TIMEOUT = 2000;
 
 /** The one of this process; undefined: it was not looked for yet. */
 const own = shared('manager', () => ({
@@ -58,6 +62,14 @@ export class ServiceManager {
   static ours(): ServiceManager | undefined {
     own.found ??= { manager: ServiceManager.#find() };
     return own.found.manager;
+  }
+
+  /** The one of a predecessor, which speaks until {@link moved}. */
+  static ofPredecessor({ address, watchdog }: HandedOverManager): ServiceManager {
+    const manager = new ServiceManager(address, undefined, watchdog);
+    manager.#pid = 0;
+    own.found = { manager };
+    return manager;
   }
 
   static #find(): ServiceManager | undefined {
@@ -129,6 +141,44 @@ export class ServiceManager {
   /** For the program that this process becomes. */
   get variables(): Readonly<Record<string, string>> {
     return takenVariables();
+  }
+
+  /** For a successor; undefined: it can be told nothing. */
+  get handedOver(): HandedOverManager | undefined {
+    if (this.#address === undefined) return undefined;
+    return { address: this.#address, watchdog: this.pingEvery * PINGS_PER_TIMEOUT };
+  }
+
+  /** Whether it can be told that another process is the service. */
+  get canBeToldMainPid(): boolean {
+    return this.#address !== undefined;
+  }
+
+  /**
+   * Another process is the service from now on; what that says counts once the manager has read this. This one
+   * says nothing more.
+   */
+  succeededBy(pid: number): void {
+    const problem = this.#tell({
+      mainPid: pid,
+      ready: true,
+      status: `Ready, reloaded (pid ${pid})`,
+    });
+    if (problem === undefined && this.#address !== undefined) {
+      try {
+        sendBarrier(this.#address, BARRIER_TIMEOUT);
+      } catch (error) {
+        // One that does not know of barriers, or is busy: it has the message, and will read it.
+        trace?.('manager', `does not confirm the new pid: ${(error as Error).message}`);
+      }
+    }
+    this.#pid = 0;
+  }
+
+  /** It has died at once: this process is the service again. */
+  takeBack(): void {
+    this.#pid = process.pid;
+    this.#tell({ mainPid: process.pid });
   }
 
   /** The program goes on in this process, which is the service from now on. */

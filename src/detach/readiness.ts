@@ -4,6 +4,7 @@
 import { closeSync, writeSync } from '../builtin/fs.js';
 import { errorText } from '../posix/errors.js';
 import { trace } from '../posix/trace.js';
+import type { Predecessor } from './predecessor.js';
 
 /** What fits is written to a pipe in one piece: pipe(7), and 512 at least on any system. */
 const PIPE_BUF = process.platform === 'linux' ? 4096 : 512;
@@ -14,16 +15,26 @@ export class Readiness implements Disposable {
   /** The process whose death is to be told; a copy of it, made by fork(), may end as it likes. */
   #watched: number | undefined;
   #uncaught: unknown;
+  readonly #predecessor: Predecessor | undefined;
   #delegate: { ready(): void; explain(reason: unknown): void } | undefined;
 
-  /** @param fd none if the launcher has been told, or somebody else tells it, see {@link delegate} */
-  constructor(fd?: number) {
+  /**
+   * @param fd none if the launcher has been told, or somebody else tells it, see {@link delegate}
+   * @param predecessor from which to take over before: it waits in place of a launcher
+   */
+  constructor(fd?: number, predecessor?: Predecessor) {
     this.#fd = fd;
+    this.#predecessor = predecessor;
   }
 
   /** Whether the launcher still waits. */
   get pending(): boolean {
     return this.#fd !== undefined || this.#delegate !== undefined;
+  }
+
+  /** Whether this process reports to a supervisor: it is a worker. */
+  get isDelegated(): boolean {
+    return this.#delegate !== undefined;
   }
 
   /** Tells the launcher of a death that nobody saw coming: an exception, or an exit before ready. */
@@ -54,12 +65,15 @@ export class Readiness implements Disposable {
    */
   delegate(to: { ready(): void; explain(reason: unknown): void }): void {
     if (this.#fd !== undefined) this.#release();
+    this.#predecessor?.release();
     this.#delegate = to;
   }
 
   /** The launcher prints what it is to say, if anything, and exits with code 0. */
   ready(say = ''): void {
     this.#delegate?.ready();
+    const fd = this.#fd;
+    if (fd !== undefined) this.#predecessor?.takeOver((line) => this.#write(fd, line));
     this.#say(`0\n${say}`);
   }
 

@@ -25,12 +25,15 @@ export interface HandedOverLogger {
 /** A call that has returned, and as what. */
 export type Call =
   | { call: 'daemonize'; detached: boolean }
+  /** A call of daemonize(), too: the image is to take over from the daemon that has started it. */
+  | { call: 'daemonize image'; detached: boolean }
   | { call: 'supervise'; id: number; generation: number; restarts: number }
   /** A call of supervise(), too: the image is to have workers of its own. `awaited`: see Superior. */
   | { call: 'supervise image'; awaited: boolean };
 
 const KNOWN: ReadonlySet<string> = new Set([
   'daemonize',
+  'daemonize image',
   'supervise',
   'supervise image',
 ] satisfies Call['call'][]);
@@ -45,8 +48,20 @@ export interface Handoff {
   pidfile: HandedOver | null;
   /** The logger's socket, and what it was told; null: what is printed is not captured. */
   logger: HandedOverLogger | null;
-  /** The pipe with the orders of the process that keeps images, or with the updates of a worker's supervisor; null: there is none. */
+  /**
+   * The pipe with the orders of the process that keeps images, or of a predecessor; or with the updates of a worker's
+   * supervisor. null: there is none.
+   */
   orders: number | null;
+  /** The service manager, which has told the predecessor where it listens; null: there is none. */
+  manager: HandedOverManager | null;
+}
+
+/** How to tell a service manager something. */
+export interface HandedOverManager {
+  address: string;
+  /** Within which time it wants to hear something, in ms; 0: it does not. */
+  watchdog: number;
 }
 
 /** A descriptor that a service manager has passed to the service: see src/systemd/environment.ts. */
@@ -139,7 +154,14 @@ function decode(variable: string | undefined): Received | undefined {
   const descriptors = new Set([readyFd, ...descriptorsOf(description)]);
   for (const fd of descriptors) setCloseOnExec(fd, true);
   return {
-    handoff: { readyFd, stdio, pidfile, orders: orders ?? null, logger: logger ?? null },
+    handoff: {
+      readyFd,
+      stdio,
+      pidfile,
+      orders: orders ?? null,
+      logger: logger ?? null,
+      manager: description.manager ?? null,
+    },
     calls,
     listeners: new Map(Object.entries(listeners)),
     passed: passed ?? [],
@@ -204,6 +226,7 @@ export function encodeHandoff(given: {
   orders?: number;
   logger?: HandedOverLogger | undefined;
   listeners: readonly { name: string; fd: number }[];
+  manager?: HandedOverManager | undefined;
   /** Default: what this image was given, for another process of the same version. */
   data?: readonly HandedOverData[];
   dataAddress?: DataAddress | undefined;
@@ -213,6 +236,7 @@ export function encodeHandoff(given: {
     pidfile: given.pidfile ?? null,
     orders: given.orders ?? null,
     logger: given.logger ?? null,
+    manager: given.manager ?? null,
     listeners: Object.fromEntries(given.listeners.map(({ name, fd }) => [name, fd])),
     passed: (passedOn.all ?? []).filter(isStillOpen),
     data: given.data ?? received.data.map(withoutClosed),
@@ -266,7 +290,7 @@ export function takeListener(name: string, isWanted: (fd: number) => boolean): n
 
 /** Whether this image is another version than the one that it inherits from, and may want other sockets. */
 export function isSuccessor(): boolean {
-  return received.calls.at(-1)?.call === 'supervise image';
+  return received.calls.at(-1)?.call.endsWith(' image') === true;
 }
 
 /** Closes the sockets that were not taken. @returns their names */

@@ -76,7 +76,7 @@ function realPath(path: string): string {
  * led there: the kernel knows it only by where it was.
  * @throws ENOTSUP as {@link sameImage}
  */
-export function imageByName(call: 'supervise'): () => Image {
+export function imageByName(call: 'daemonize' | 'supervise'): () => Image {
   const { argv: same, script } = sameImage(call);
   const directory = logicalDirectory();
   const rename = (path: string) =>

@@ -54,8 +54,8 @@ export function nextReplayedCall<C extends 'daemonize' | 'supervise'>(
     throw Object.assign(new Error(`${name}() cannot go on: ${why}`), { code: 'ERR_INVALID_STATE' });
   }
   trace?.('image', `${name}() returns as before: ${JSON.stringify(call)}`);
-  // It returns in the workers of this image, each as its own.
-  if (call.call !== 'supervise image') recordCall(call);
+  // It returns in the workers of this image, each as its own; or has something to do first.
+  if (!call.call.endsWith(' image')) recordCall(call);
   const handoff = replay.ahead.length === 0 ? receivedCalls().handoff : undefined;
   return { call: call as CallOf<C | `${C} image`>, handoff };
 }

@@ -70,13 +70,15 @@ export interface Listener extends Disposable {
   readonly address: ListenAddress;
   /** Closes it in this process; removes the path of a unix socket if it is still this one. */
   close(): void;
+  /** @internal Has somebody else remove the path: a successor, which has the socket, too. */
+  leave(): void;
 }
 
 class Socket implements Listener {
   readonly name: string;
   readonly fd: number;
   readonly address: ListenAddress;
-  readonly #unix: UnixSocket | undefined;
+  #unix: UnixSocket | undefined;
 
   constructor(name: string, bound: number | UnixSocket) {
     this.name = name;
@@ -95,6 +97,10 @@ class Socket implements Listener {
     } finally {
       close(this.fd);
     }
+  }
+
+  leave(): void {
+    this.#unix = undefined;
   }
 
   [Symbol.dispose](): void {
