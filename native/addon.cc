@@ -22,7 +22,7 @@ Napi::Object Init(Napi::Env, Napi::Object exports) {
   doublefork::ExportSocket(exports);     // socket bind listen accept sendmsg recvmsg ...
   doublefork::ExportWatch(exports);      // watch
   doublefork::ExportFork(exports);       // fork memoryHolder prefault detach confine forkSupport
-  doublefork::ExportExec(exports);       // launch spawn
+  doublefork::ExportExec(exports);       // launch spawn spawnOrphan
   doublefork::ExportHandles(exports);    // loopHandles
   doublefork::ExportInbox(exports);      // openInbox takeInbox closeInbox
   doublefork::ExportInventory(exports);  // openDescriptors ignoredSignals

@@ -118,12 +118,22 @@ Napi::Value SpawnBinding(const Napi::CallbackInfo& info) {
   return refusal;
 }
 
+// spawnOrphan(request, word) -> the new process's id, or [-errno, sentence, function]
+Napi::Value SpawnOrphanBinding(const Napi::CallbackInfo& info) {
+  Failure failure;
+  Image image = ImageOf(info[0].As<Napi::Object>(), info[1].As<Napi::Number>());
+  const pid_t pid = SpawnOrphan(image, failure);
+  if (failure.error != 0) return Refusal(info.Env(), failure);
+  return Napi::Number::New(info.Env(), pid);
+}
+
 }  // namespace
 
 void ExportExec(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   exports.Set("launch", Napi::Function::New(env, LaunchBinding, "launch"));
   exports.Set("spawn", Napi::Function::New(env, SpawnBinding, "spawn"));
+  exports.Set("spawnOrphan", Napi::Function::New(env, SpawnOrphanBinding, "spawnOrphan"));
 }
 
 }  // namespace doublefork

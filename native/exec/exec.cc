@@ -132,11 +132,16 @@ struct Vectors {
   _exit(kNotRun);
 }
 
-[[noreturn]] void RunIntermediate(const Image& image, const Vectors& vectors, Pipe& pipe) {
+// Whether the new process is to be in a session of its own, or in this one with a group of its own.
+enum class Session { kNew, kSame };
+
+[[noreturn]] void RunIntermediate(Session session, const Image& image, const Vectors& vectors,
+                                  Pipe& pipe) {
   Outcome outcome;
-  if (setsid() < 0) {
+  if (session == Session::kNew && setsid() < 0) {
     outcome.failure.SetCall(errno, "setsid");
   } else if ((outcome.daemon = fork()) == 0) {
+    if (session == Session::kSame) setpgid(0, 0);
     RunImage(image, vectors, pipe);
   } else if (outcome.daemon < 0) {
     outcome.daemon = 0;
@@ -170,15 +175,8 @@ void Reap(pid_t pid) {
   }
 }
 
-}  // namespace
-
-pid_t Launch(Image& image, Failure& failure) {
-#ifdef __linux__
-  if (syscall(SYS_gettid) != getpid()) {
-    failure.SetCall(EPERM, "fork", "only the main thread may start a daemon");
-    return -1;
-  }
-#endif
+// A grandchild of this process, whose parent has ended.
+pid_t StartOrphan(Session session, Image& image, Failure& failure) {
   const Vectors vectors(image);
   Pipe pipe;
   if (pipe.error() != 0) {
@@ -190,7 +188,7 @@ pid_t Launch(Image& image, Failure& failure) {
     failure.SetCall(errno, "fork");
     return -1;
   }
-  if (intermediate == 0) RunIntermediate(image, vectors, pipe);
+  if (intermediate == 0) RunIntermediate(session, image, vectors, pipe);
   Outcome outcome = ReceiveOutcome(pipe, intermediate);
   Reap(intermediate);
   if (outcome.failure.error == 0) {
@@ -201,6 +199,22 @@ pid_t Launch(Image& image, Failure& failure) {
   if (outcome.daemon != 0) Reap(outcome.daemon);
   failure = outcome.failure;
   return -1;
+}
+
+}  // namespace
+
+pid_t Launch(Image& image, Failure& failure) {
+#ifdef __linux__
+  if (syscall(SYS_gettid) != getpid()) {
+    failure.SetCall(EPERM, "fork", "only the main thread may start a daemon");
+    return -1;
+  }
+#endif
+  return StartOrphan(Session::kNew, image, failure);
+}
+
+pid_t SpawnOrphan(Image& image, Failure& failure) {
+  return StartOrphan(Session::kSame, image, failure);
 }
 
 pid_t Spawn(Image& image, int procs, Failure& failure) {

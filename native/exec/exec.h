@@ -33,6 +33,10 @@ struct Image {
 // The new process's id, or -1 with the reason, and then nothing of it is left.
 pid_t Launch(Image& image, Failure& failure);
 
+// The same for a process of this session, in a process group of its own: a successor, which is
+// init's child from the start, and not its predecessor's.
+pid_t SpawnOrphan(Image& image, Failure& failure);
+
 // A child of this process, with a process group of its own, that ends when this one does (Linux).
 // `procs`: the cgroup.procs of a control group that it enters, or -1.
 // Its id, or -1 with the reason. With both it could not become the image: it has ended, and is to

@@ -12,11 +12,10 @@ import { Capture } from '../logs/capture.js';
 import type { CaptureSettings } from '../logs/options.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
-import { prctlIfKnown } from '../posix/attribute.js';
 import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js';
 import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
-import { _exit, PR_SET_PDEATHSIG } from '../posix/process.js';
+import { _exit } from '../posix/process.js';
 import { trace } from '../posix/trace.js';
 import { passedDescriptors } from '../systemd/environment.js';
 import { isStartedByCommand } from './command.js';
@@ -167,8 +166,6 @@ function resumeInNewImage(options: DaemonizeOptions, handoff: Handoff): Daemon {
  */
 function succeed(options: DaemonizeOptions, detached: boolean, handoff: Handoff): Daemon {
   trace?.('daemon', 'a successor has come to daemonize()');
-  // Ends with its parent no longer: whichever is left is the service.
-  prctlIfKnown(PR_SET_PDEATHSIG, 0);
   const manager =
     handoff.manager === null ? undefined : ServiceManager.ofPredecessor(handoff.manager);
   let settings: DaemonSettings;

@@ -10,11 +10,13 @@ import { openDescriptors, wasInherited } from '../image/inherited.js';
 import { openListeners } from '../listen/listen.js';
 import type { Capture } from '../logs/capture.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
+import { isAlive } from '../pidfile/process.js';
 import { addon } from '../posix/addon.js';
 import { close, dup, dup2, pipe, setCloseOnExec } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
 import { openNull } from '../posix/null.js';
-import { kill, waitpid } from '../posix/process.js';
+import { waitUntil } from '../posix/pause.js';
+import { kill } from '../posix/process.js';
 import { SIG_BLOCK, SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 import { trace } from '../posix/trace.js';
 import type { ServiceManager } from './manager.js';
@@ -30,6 +32,9 @@ export interface Estate {
   /** In ms; 0: any time. */
   readyTimeout: number;
 }
+
+/** How long what was killed may take to be gone. In ms. */
+const PATIENCE = 5000;
 
 /** So much of what it writes to stderr on its way is kept. */
 const LONGEST_TEXT = 16_384;
@@ -167,10 +172,10 @@ function spawn(
       nullFd,
       closed: [],
     };
-    const result = addon.spawn(request, words, -1);
+    // A child of init's from the start: systemd would not wait for the end of one that was this process's.
+    const result = addon.spawnOrphan(request, words);
     if (typeof result === 'number') return result;
-    const [errno, sentence, call, pid] = result;
-    if (pid > 0) waitpid(pid);
+    const [errno, sentence, call] = result;
     const place = call === 'execve' ? path : call === 'chdir' ? cwd : undefined;
     throw posixError(errno, call, place, sentence || undefined);
   } finally {
@@ -267,7 +272,7 @@ class Successor {
     this.#close();
     // It leads a group; what it has supervised ends with it.
     for (const target of [-this.pid, this.pid]) killIfThere(target);
-    waitpid(this.pid);
+    waitUntil(() => !isAlive(this.pid), PATIENCE, 2);
     if (this.#hasPidfile) pidfile?.write();
   }
 }

@@ -191,6 +191,7 @@ export interface Addon {
    * is a process, which has ended.
    */
   spawn(request: ImageRequest, readyFd: number, procs: number): number | [...Refusal, pid: number];
+  spawnOrphan(request: ImageRequest, readyFd: number): number | Refusal;
   setresuid(real: number, effective: number, saved: number): number;
   setresgid(real: number, effective: number, saved: number): number;
   setgroups(groups: number[]): number;
