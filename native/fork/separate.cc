@@ -292,6 +292,13 @@ bool KernelObjects::RenewWakePipes(Reason& reason) {
 bool KernelObjects::RenewMainLoop(Reason& reason) {
   const int error = uv_loop_fork(main_loop_);
   if (error < 0) return reason.Set(-error, "libuv cannot renew the main loop");
+  // It registers anew what is watched, except what the loop was about to watch for more or less (a
+  // socket that takes no more now): of those libuv believes that the new epoll knew them, and
+  // aborts.
+  for (unsigned int fd = 0; fd < main_loop_->nwatchers; ++fd) {
+    uv__io_t* const watcher = main_loop_->watchers[fd];
+    if (watcher != nullptr) watcher->events = 0;
+  }
   for (uv_async_t* async : pending_) uv_async_send(async);
   return true;
 }

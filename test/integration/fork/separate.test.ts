@@ -48,6 +48,33 @@ describe('after fork()', () => {
     expect(reports.sort()).toEqual(['child: counts', 'child: it arrived', 'parent: it arrived']);
   });
 
+  testFork(
+    'what the event loop was about to watch for more is watched in both processes',
+    async () => {
+      const { reports } = await run(`
+      import net from 'node:net';
+      import { once } from 'node:events';
+      const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      // Reads nothing.
+      const server = net.createServer((socket) => socket.pause()).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const client = net.connect(server.address().port, '127.0.0.1').resume();
+      await once(client, 'connect');
+      await sleep(50);
+      // It is watched for what comes; now that the kernel takes no more, for room to write as well.
+      client.write(Buffer.alloc(2 ** 25));
+      const pid = fork();
+      await sleep(50);
+      report(pid === 0 ? 'child' : 'parent');
+      if (pid !== 0) report(posix.waitpid(pid));
+      process.exit(0);
+    `);
+      expect(
+        reports.map((it) => (typeof it === 'string' ? it : (it.signal ?? it.exitCode))).sort(),
+      ).toEqual([0, 'child', 'parent']);
+    },
+  );
+
   testFork('the pipe by which a thread of an addon is woken is not in both', async () => {
     const { reports } = await run(
       withThreads(`

@@ -311,8 +311,9 @@ export const system = {
       return request;
     };
     const ask = async (request) => {
-      await request.send(`${process.pid}`);
-      assert.equal(`${(await request.receive())[0]}`, `${process.pid}`);
+      const asked = `${process.pid}`;
+      await request.send(asked);
+      assert.equal(`${(await request.receive())[0]}`, asked);
     };
     const request = await pair('before');
     return { check: () => ask(request) };
@@ -358,10 +359,11 @@ export const system = {
     const Client = grpc.makeGenericClientConstructor({ echo });
     const client = new Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
     const ask = async () => {
+      const asked = `${process.pid}`;
       const answer = await new Promise((resolve, reject) => {
-        client.echo(`${process.pid}`, (error, value) => (error ? reject(error) : resolve(value)));
+        client.echo(asked, (error, value) => (error ? reject(error) : resolve(value)));
       });
-      assert.equal(answer, `${process.pid}`);
+      assert.equal(answer, asked);
     };
     return { check: ask, inFlight: ask };
   },
