@@ -24,7 +24,7 @@ export function monit(facts: UnitFacts, config: string | undefined): UnitFile[] 
     `check process ${name} with pidfile "${pidfileFor(app)}"`,
     action('start', starts, ...from),
     action('stop', stops),
-    action('restart', starts + stops),
+    action('restart', starts + stops, ...from),
     ...sockets.map((address) => `  if failed ${connection(address)} for 3 cycles then restart`),
     ...(health === undefined
       ? []

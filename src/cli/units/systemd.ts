@@ -80,7 +80,8 @@ function serviceUnit(facts: UnitFacts, type: ServiceType, log: string | undefine
         ['UMask', facts.umask === undefined ? (harden ? '0077' : undefined) : octal(facts.umask)],
         ...limitLines(facts.limits),
         ...outputLines(name, log),
-        ['RuntimeDirectory', name],
+        // systemd would give it back to root before each of its commands.
+        ['RuntimeDirectory', becomesUser(facts) ? undefined : name],
         ['StateDirectory', name],
         ['Restart', 'on-failure'],
         // The supervisor tells its workers itself; what is left at the end is killed.
@@ -126,13 +127,18 @@ function print(name: string, sections: readonly [string, readonly Line[]][]): st
   return `${signature(name)}\n${text.join('\n')}`;
 }
 
+/** Whether it is this command, which begins as root and becomes the user of the app itself. */
+const becomesUser = ({ supervised, harden, scope, app }: UnitFacts): boolean =>
+  supervised && !harden && scope === 'system' && app.user !== undefined;
+
 /** Where its control socket is to be. */
-function controlLines({ name, supervised, app, harden }: UnitFacts): Line[] {
+function controlLines(facts: UnitFacts): Line[] {
+  const { name, app } = facts;
   const control: Line = ['Environment', `DOUBLEFORK_CONTROL=%t/${name}/control.sock`];
-  if (!supervised || harden || app.user === undefined) return [control];
+  if (!becomesUser(facts)) return [control];
   // It has become that user when it makes its socket.
   const group = app.group === undefined ? [] : ['-g', quote(app.group)];
-  const words = ['install', '-d', '-o', quote(app.user), ...group, `%t/${name}`];
+  const words = ['install', '-d', '-o', quote(app.user!), ...group, `%t/${name}`];
   return [control, ['ExecStartPre', words.join(' ')]];
 }
 

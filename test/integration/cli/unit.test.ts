@@ -1,11 +1,21 @@
 // doublefork unit: units that systemd takes without a word, and under which the program works (C27).
 
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from '../../support/folder.js';
 import { Systemd, testWithSystemd } from '../../support/managers/systemd.js';
 import { node, root } from '../../support/node.js';
+import { until } from '../../support/processes.js';
 import { execute } from '../../support/program.js';
 
 const CLI = join(root, 'dist/cli/doublefork.cjs');
@@ -124,6 +134,38 @@ describe.skipIf(process.getuid?.() !== 0)('doublefork unit', () => {
       expect(removed).toMatchObject({ code: 0, stderr: '' });
       expect(await systemd.show('app.service', 'ActiveState')).toBe('inactive');
       expect((await inside('--uninstall')).stdout).toContain('there is no unit of app');
+    },
+  );
+
+  testWithSystemd(
+    'a supervisor of the command as another user: it reloads by systemctl, and writes its log',
+    async () => {
+      const cwd = project({
+        ...{ program: 'plain.cjs', ready: 'none', restart: 'always', settle: 0 },
+        ...{ user: 'daemon', log: 'app.log', env: { A: 'of the app' }, envFile: 'variables' },
+      });
+      writeFileSync(join(cwd, 'variables'), 'A=of the file\nB=of the file\n');
+      writeFileSync(
+        join(cwd, 'plain.cjs'),
+        `console.log([process.pid, process.getuid(), process.env.A, process.env.B].join()); setInterval(() => {}, 1e6);`,
+      );
+      const systemd = await Systemd.boot();
+      const inside = (...args: string[]) =>
+        systemd.exec('env', '-C', cwd, node, CLI, 'unit', 'app', ...args);
+      expect(await inside('--install')).toMatchObject({ code: 0, stderr: '' });
+      const log = join(cwd, 'app.log');
+      const lines = () =>
+        existsSync(log)
+          ? readFileSync(log, 'utf8').match(/^\d+,1,of the app,of the file$/gm)
+          : null;
+      await until(() => lines()?.length === 1, 'the program has begun');
+      await until(
+        async () => (await systemd.exec('test', '-S', '/run/app/control.sock')).code === 0,
+        'it has a control socket',
+      );
+      await systemd.do('reload', 'app');
+      await until(() => lines()?.length === 2, 'another one has taken its place');
+      expect(await inside('--uninstall')).toMatchObject({ code: 0, stderr: '' });
     },
   );
 

@@ -120,6 +120,14 @@ const CASES: Record<string, Case> = {
     reload: (lab) => lab.sh('rc-service app reload'),
     ready: async (lab) => expect(await lab.sh('rc-service app status')).toContain('started'),
   },
+  monit: {
+    needs: 'monit',
+    line: `printf '%s\\n' 'set daemon 1' 'set httpd unixsocket /run/monit.sock allow admin:monit' \\
+        'set statefile /run/monit.state' 'set idfile /run/monit.id' 'include /etc/monit/conf.d/*' >/etc/monit/monitrc
+      chmod 600 /etc/monit/monitrc; mkdir /etc/monit/conf.d; exec monit -I -c /etc/monit/monitrc`,
+    hidden: ['/etc/monit'],
+    reload: (lab) => lab.sh(`${node} ${CLI} reload app`),
+  },
   supervisord: {
     needs: 'supervisord',
     line: `mkdir -p /etc/supervisor/conf.d
