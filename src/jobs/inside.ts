@@ -97,20 +97,33 @@ const PR_GET_DUMPABLE = 3;
  * called: what has run here has not to be compiled in every copy anew.
  */
 export function rehearse(): void {
-  prepareToStopWorkers();
-  emptyRandomStocks();
-  prctlIfKnown(PR_GET_DUMPABLE, constants.signals.SIGKILL);
-  void process.ppid;
-  process.eventNames();
-  process.removeAllListeners(Symbol('none'));
-  addon.loopHandles();
-  const inert = socket(AF_UNIX, SOCK_DGRAM);
-  setNonBlocking(inert, true);
-  const null_ = openNull();
-  dup2(null_, inert);
-  writeFrame(inert, encode('result', 0));
-  close(inert);
-  close(null_);
+  try {
+    prepareToStopWorkers();
+    emptyRandomStocks();
+    prctlIfKnown(PR_GET_DUMPABLE, constants.signals.SIGKILL);
+    void process.ppid;
+    process.eventNames();
+    process.removeAllListeners(Symbol('none'));
+    addon.loopHandles();
+    rehearseDescriptors();
+  } catch {
+    // No descriptor or no memory is left. Nothing is missing but what has not run.
+  }
+}
+
+function rehearseDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    const inert = socket(AF_UNIX, SOCK_DGRAM);
+    opened.push(inert);
+    setNonBlocking(inert, true);
+    const null_ = openNull();
+    opened.push(null_);
+    dup2(null_, inert);
+    writeFrame(inert, encode('result', 0));
+  } finally {
+    for (const fd of opened) close(fd);
+  }
 }
 
 /** Node's own: they are what makes `process.on('SIGTERM')` work, and print warnings. */

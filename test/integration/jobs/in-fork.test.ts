@@ -432,6 +432,18 @@ test("the answer is not kept back until the kernel has freed the copy, which sta
   expect(reports).toEqual([400 << 20, 0, 400 << 20, 400 << 20]);
 });
 
+test('what the first job prepares for the next ones may fail: no descriptor is left', async () => {
+  const { reports } = await program(`
+    const first = inFork(() => 1);
+    const limit = posix.getrlimit('nofile');
+    posix.setrlimit('nofile', { soft: 3, hard: limit.hard });
+    await sleep(20);
+    posix.setrlimit('nofile', limit);
+    report([await first, await inFork(() => 2)]);
+  `);
+  expect(reports).toEqual([[1, 2]]);
+});
+
 test('wrong options are refused, with nothing begun', async () => {
   const { reports } = await program(`
     const code = (...args) => { try { inFork(...args); return 'taken'; } catch (error) { return [error.code, error.message]; } };
