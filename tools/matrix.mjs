@@ -10,6 +10,7 @@ const MAJORS = ['20', '22', '24', '26'];
 // All but the command's, which runs under one Node.
 const TESTS = [
   ...[
+    'config',
     'fork',
     'daemonize',
     'exec',

@@ -6,7 +6,7 @@ import { dirname, join } from '../builtin/path.js';
 import { posixError } from '../posix/errors.js';
 import type { App } from './app.js';
 
-/** What of the world the folders depend on. */
+/** What of the world the directories depend on. */
 export interface Owner {
   uid: number;
   env: Readonly<Record<string, string | undefined>>;
@@ -26,10 +26,10 @@ function ownHome(): string | undefined {
 }
 
 /**
- * The folder of pidfiles and of what is known about their daemons: `$RUNTIME_DIRECTORY` of a service
+ * The directory of pidfiles and of what is known about their daemons: `$RUNTIME_DIRECTORY` of a service
  * manager, `/run/doublefork` for root, else `~/.local/state/doublefork`. The same for every session of
  * a user, of which cron's has few variables; and there after the last one has ended, unlike
- * `$XDG_RUNTIME_DIR`. Where there is no home it is a folder of the user's own in the one for temporary
+ * `$XDG_RUNTIME_DIR`. Where there is no home it is a directory of the user's own in the one for temporary
  * files.
  */
 export function stateFolder({ uid, env, home }: Owner = self()): string {
@@ -57,7 +57,7 @@ export function formerFolders({ uid, env }: Owner = self()): string[] {
 }
 
 /**
- * The folder of logs: `$LOGS_DIRECTORY` of a service manager, `/var/log/doublefork` for root, else
+ * The directory of logs: `$LOGS_DIRECTORY` of a service manager, `/var/log/doublefork` for root, else
  * `$XDG_STATE_HOME/doublefork`, by default `~/.local/state/doublefork`.
  */
 export function logFolder(owner: Owner = self()): string {
@@ -71,9 +71,9 @@ export function logFolder(owner: Owner = self()): string {
 }
 
 /**
- * Makes a folder, 0755 for root and 0700 for others, unless it is there. Somebody else's folder, or
+ * Makes a directory, 0755 for root and 0700 for others, unless it is there. Somebody else's directory, or
  * one that others may write to, or a link, is refused: what is planted in there would be followed.
- * @throws EPERM for such a folder; the errors of mkdir(2)
+ * @throws EPERM for such a directory; the errors of mkdir(2)
  */
 export function makeFolder(path: string): void {
   const { uid } = self();
@@ -124,8 +124,8 @@ export function controlFor(name: string, folder = stateFolder()): string {
 }
 
 /**
- * Makes the folder of that socket. The daemon makes the socket itself, maybe as a user who may not
- * write to the folder for state; others may look whether it is there.
+ * Makes the directory of that socket. The daemon makes the socket itself, maybe as a user who may not
+ * write to the directory for state; others may look whether it is there.
  * @param owner null: this user, or group
  */
 export function makeControlFolder(

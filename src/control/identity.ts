@@ -1,5 +1,5 @@
 // Who a program runs as. Unlike the options of daemonize() this is done last, right before the
-// execve(2): what comes before writes to folders of root's.
+// execve(2): what comes before writes to directories of root's.
 
 import { constants as os } from '../builtin/os.js';
 import { type Credentials, checkIdentity, resolveCredentials } from '../detach/identity.js';

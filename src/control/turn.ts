@@ -10,7 +10,7 @@ import { checkName } from './record.js';
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | O_CLOEXEC;
 
 /**
- * Where no file can be made, or the folder is refused, that must not keep a daemon from being stopped. A
+ * Where no file can be made, or the directory is refused, that must not keep a daemon from being stopped. A
  * start has the error when it writes there itself.
  */
 const NO_FILE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS', 'ENOSPC', 'EDQUOT']);
