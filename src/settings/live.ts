@@ -264,7 +264,10 @@ class Live<T> implements LiveConfig<T> {
 
   #receive(text: string): void {
     const [generation, value] = decodeValue<T>(text);
-    if (generation > this.#generation) this.#say(this.#put(value, generation));
+    if (generation <= this.#generation) return;
+    this.#say(this.#put(value, generation));
+    // Of several updates the last one is told alone, and that may be what there was.
+    this.#generation = generation;
   }
 
   /** Has it in force, as a whole. @returns undefined: it is no other than before */
@@ -312,6 +315,8 @@ class Live<T> implements LiveConfig<T> {
       this.#known = this.#seen = signatureOf(this.#files);
       const isWhole = signatureOf(before.keys()) === [...before.values()].join('\n');
       if (!isWhole && again > 0) continue;
+      // Another look is to find it new.
+      if (!isWhole) this.#known = '';
       if (problem !== undefined) throw problem;
       if (isWhole) return value as T;
       const message = 'is written all the time: it could not be read as a whole';

@@ -26,8 +26,9 @@ const SEED = Number(process.argv[3] ?? Date.now() % 2 ** 31);
 const WORKERS = 4;
 /** A worker is killed once in so many bursts. */
 const BURSTS_PER_KILL = 20;
-/** How long a burst may take to be in force everywhere, in ms. */
+/** How long a burst may take to be in force everywhere, in ms; and how often all workers must have answered, so that it is not the machine that is late. */
 const PATIENCE = 20_000;
+const LOOKS = 300;
 
 const directory = mkdtempSync(join(tmpdir(), 'doublefork-soak-'));
 const file = join(directory, 'app.json');
@@ -183,14 +184,18 @@ const all = () =>
 /** Waits until all workers are as wanted. @param {(answers: Awaited<ReturnType<typeof all>>) => boolean | Promise<boolean>} wanted @param {string} what */
 async function until(wanted, what) {
   const end = Date.now() + PATIENCE;
-  for (;;) {
+  for (let looks = 0; ; ) {
     const answers = await all().catch(() => undefined);
     for (const answer of answers ?? []) check(answer);
+    if (answers !== undefined) looks++;
     if (answers !== undefined && (await wanted(answers))) return answers;
     if (faults.length > 0 || family.exitCode !== null) return undefined;
-    if (Date.now() > end) {
+    if (Date.now() > end && looks > LOOKS) {
       const had = answers?.map(({ id, generation, value }) => `${id}: ${value.n} (${generation})`);
-      faults.push(`not within ${PATIENCE / 1000} s: ${what}; workers had ${had ?? 'no answer'}`);
+      const { config } = await client.status();
+      faults.push(
+        `not within ${PATIENCE / 1000} s: ${what}; workers had ${had}; the supervisor has ${JSON.stringify(config)}`,
+      );
       return undefined;
     }
     await sleep(5);
