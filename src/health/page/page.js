@@ -156,6 +156,7 @@ class Service {
   constructor(key) {
     this.key = key;
     this.rows = new Map();
+    this.lastId = 0;
     this.points = [];
     this.node = $('#service').content.firstElementChild.cloneNode(true);
     // What scrolls is to be reached by the keyboard.
@@ -279,11 +280,12 @@ class Service {
     $('.act', node).hidden = !this.mayAct;
     const known = { node, cells, row: undefined };
     // They come in order, but for one that was away.
-    const after = [...this.rows].find(([other]) => other > id);
+    const isLast = id > this.lastId;
+    const after = isLast ? undefined : [...this.rows].find(([other]) => other > id);
     $('tbody', this.node).insertBefore(node, after?.[1].node ?? null);
     this.rows.set(id, known);
-    if (after !== undefined)
-      this.rows = new Map([...this.rows].sort(([one], [other]) => one - other));
+    this.lastId = Math.max(this.lastId, id);
+    if (!isLast) this.rows = new Map([...this.rows].sort(([one], [other]) => one - other));
     return known;
   }
 
