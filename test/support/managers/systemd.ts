@@ -172,12 +172,10 @@ exec unshare --cgroup --mount --pid --ipc --uts --net --fork --kill-child=SIGKIL
     return (await this.ctl('show', '--value', `--property=${property}`, unit)).stdout.trim();
   }
 
-  /** Runs a command there. */
+  /** Runs a command there, for as long as the test takes. */
   exec(command: string, ...args: string[]): Promise<Ended> {
-    return execute('nsenter', [
-      ...['-t', String(this.init), '-m', '-p', '-n', '-i', '-u', '-C', '-r', '--'],
-      ...[command, ...args],
-    ]);
+    const namespaces = ['-t', String(this.init), '-m', '-p', '-n', '-i', '-u', '-C', '-r', '--'];
+    return execute('nsenter', [...namespaces, command, ...args], { deadline: 900_000 });
   }
 
   /** Runs a command line of shell there. */
