@@ -107,7 +107,8 @@ interface Collection {
 }
 
 export class DataSocket implements Disposable {
-  readonly #fd: number;
+  /** Undefined: this service must not use unix sockets; whoever would leave something is told so where he sends. */
+  readonly #fd: number | undefined;
   readonly #directory: string | undefined;
   readonly #address: string;
   readonly #secret: string = crypto.randomUUID();
@@ -124,7 +125,8 @@ export class DataSocket implements Disposable {
       this.#directory === undefined
         ? `\0doublefork-${crypto.randomUUID()}`
         : join(this.#directory, 'data');
-    this.#fd = socket(AF_UNIX, SOCK_STREAM);
+    this.#fd = unixSocket();
+    if (this.#fd === undefined) return;
     try {
       bind(this.#fd, { path: this.#address });
       listen(this.#fd);
@@ -145,7 +147,8 @@ export class DataSocket implements Disposable {
   }
 
   pollRequests(): PollRequest[] {
-    const fds = [this.#fd, ...this.#members.map(({ fd }) => fd)];
+    const own = this.#fd === undefined ? [] : [this.#fd];
+    const fds = [...own, ...this.#members.map(({ fd }) => fd)];
     return fds.map((fd) => ({ fd, events: POLLIN }));
   }
 
@@ -156,13 +159,13 @@ export class DataSocket implements Disposable {
       for (const { answer, fds } of member.read()) this.#hear(member, answer, fds);
     }
     this.#leaveOutClosed();
-    if (ready.has(this.#fd)) this.#accept();
+    if (this.#fd !== undefined && ready.has(this.#fd)) this.#accept(this.#fd);
   }
 
-  #accept(): void {
+  #accept(listener: number): void {
     let fd: number;
     try {
-      fd = accept(this.#fd);
+      fd = accept(listener);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // It has gone already; or there is no descriptor left for it, and it must come again.
@@ -256,13 +259,23 @@ export class DataSocket implements Disposable {
   release(): void {
     for (const member of this.#members) member.close();
     this.#members = [];
-    close(this.#fd);
+    if (this.#fd !== undefined) close(this.#fd);
   }
 
   [Symbol.dispose](): void {
     this.cancel();
     this.release();
     if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** Undefined where systemd's `RestrictAddressFamilies=`, or another filter, has no AF_UNIX. */
+function unixSocket(): number | undefined {
+  try {
+    return socket(AF_UNIX, SOCK_STREAM);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error;
+    return undefined;
   }
 }
 

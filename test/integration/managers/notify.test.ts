@@ -1,6 +1,7 @@
 // What a service and its service manager tell each other (C25): with a real systemd, and a receiver of the
 // test's own for what a real one does not show.
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AF_UNIX, bind, close, MSG_DONTWAIT, recvmsg, SOCK_DGRAM, socket } from 'doublefork/posix';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -253,6 +254,36 @@ describe('a service manager hears', () => {
     process.kill(pid, 'SIGTERM');
     await receiver.until('STOPPING=1');
   });
+
+  testWithSystemd(
+    'nothing where unix sockets are not allowed: one warning, and it serves',
+    async () => {
+      const service = new Service(`
+      const worker = supervise({ ready: 'manual', stopTimeout: 3000 });
+      const refused = [];
+      try { handover.send('what is left'); } catch (error) { refused.push(error.code); }
+      worker.ready();
+      say({ refused });
+      worker.signal.addEventListener('abort', () => process.exit());
+      setInterval(() => {}, 1e6);
+    `);
+      const log = join(service.directory, 'log');
+      const systemd = await Systemd.boot({
+        'app.service': `[Service]\nType=exec\nNotifyAccess=main\nRestrictAddressFamilies=AF_INET AF_INET6
+StandardError=append:${log}\nExecStart=${service.line}`,
+      });
+      await systemd.do('start', 'app');
+      expect(await service.says()).toEqual({ refused: ['EAFNOSUPPORT'] });
+      const pid = await systemd.show('app', 'MainPID');
+      await systemd.exec('kill', '-HUP', pid);
+      await service.says(2);
+      expect(await systemd.show('app', 'MainPID')).toBe(pid);
+      await systemd.do('stop', 'app');
+      expect(await systemd.show('app', 'Result')).toBe('success');
+      const warnings = readFileSync(log, 'utf8').match(/NOTIFY_SOCKET=.*cannot be told/g);
+      expect(warnings).toHaveLength(1);
+    },
+  );
 
   testWithSystemd(
     'WatchdogSec: from a family that is well, and not from one that hangs',

@@ -27,7 +27,7 @@ export class Service {
       `
         import * as fs from 'node:fs';
         import { createServer } from 'node:http';
-        import { daemonize, drain, listen, supervise } from '${root}/dist/index.js';
+        import { daemonize, drain, handover, listen, supervise } from '${root}/dist/index.js';
         import * as systemd from '${root}/dist/systemd/index.js';
         const say = (value) => fs.appendFileSync('${this.#said}', JSON.stringify(value ?? null) + '\\n');
         ${source}
