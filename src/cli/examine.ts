@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, readFileSync } from '../builtin/fs.js';
 import { dirname, resolve } from '../builtin/path.js';
 import { logFolder, makeFolder, stateFolder } from '../control/folders.js';
-import { managerFacts, recognizeManager } from '../detach/recognize.js';
+import { managerFacts, recognizeManager, recognizeWrapper } from '../detach/recognize.js';
 import { unitType } from '../detach/unit-type.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { close } from '../posix/descriptor.js';
@@ -85,11 +85,17 @@ function lock(): string {
 
 /** Of this command itself: to be put where the program is started, such as in ExecStart=. */
 function manager(): Finding {
-  const found = recognizeManager(managerFacts());
+  const facts = managerFacts();
+  const found = recognizeManager(facts);
   if (found === undefined) {
+    const wrapped = recognizeWrapper(facts);
+    const why =
+      wrapped === undefined
+        ? ''
+        : `; ${wrapped.name} watches ${facts.parent}, which has started it: is it to watch the program, end the script with "exec"`;
     return fact(
       'service manager',
-      'none is recognized: a program started like this leaves the terminal',
+      `none is recognized: a program started like this leaves the terminal${why}`,
     );
   }
   const forking = found.name === 'systemd' && unitType() === 'forking';

@@ -12,6 +12,7 @@ import { Capture } from '../logs/capture.js';
 import type { CaptureSettings } from '../logs/options.js';
 import { Pidfile } from '../pidfile/pidfile.js';
 import { addon, type ConfinementRequest, type OpenDescriptor } from '../posix/addon.js';
+import { isatty } from '../posix/descriptor.js';
 import { errorText, posixError, sayFirst, sentenceOf } from '../posix/errors.js';
 import { childProcesses, refuseChildren } from '../posix/fork.js';
 import { runChildHooks } from '../posix/fork-hooks.js';
@@ -34,7 +35,13 @@ import {
 import { Predecessor } from './predecessor.js';
 import { beProcessOne } from './process-one.js';
 import { Readiness } from './readiness.js';
-import { managerFacts, recognizeManager, type ServiceManagerSign } from './recognize.js';
+import {
+  type ManagerFacts,
+  managerFacts,
+  recognizeManager,
+  recognizeWrapper,
+  type ServiceManagerSign,
+} from './recognize.js';
 import { Redirection } from './redirect.js';
 import { resetSignals } from './signals.js';
 import { replaceStreams } from './streams.js';
@@ -385,15 +392,43 @@ function context(): Context {
 
 /** Who watches this process; undefined: nobody, or somebody who expects it to leave. */
 function findManager(): ServiceManagerSign | undefined {
-  const found = recognizeManager(managerFacts());
+  const facts = managerFacts();
+  const found = recognizeManager(facts);
   if (found === undefined) {
     trace?.('daemonize', 'no service manager is recognized');
+    warnOfWrapper(facts);
     return undefined;
   }
   trace?.('daemonize', `a service manager is recognized: ${found.name}, for ${found.sign}`);
   if (found.name !== 'systemd' || unitType() !== 'forking') return found;
   trace?.('daemonize', 'its unit is of Type=forking: it waits for this process to exit');
   return undefined;
+}
+
+/** Whose main process must stay. With Type=oneshot or forking a script may well start a daemon. */
+const WATCHED_TYPES: ReadonlySet<string | undefined> = new Set([
+  'simple',
+  'exec',
+  'idle',
+  'notify',
+]);
+
+/** Told here and now: the standard error of the daemon may be /dev/null. */
+function warnOfWrapper(facts: ManagerFacts): void {
+  // Somebody at a terminal starts a daemon, in a container for instance.
+  if (isatty(0)) return;
+  const found = recognizeWrapper(facts);
+  if (found === undefined) return;
+  if (found.name === 'systemd' && !WATCHED_TYPES.has(unitType())) return;
+  try {
+    writeSync(
+      2,
+      `Warning: ${facts.parent}, which ${found.name} has started, has started this program, which leaves it now. If ` +
+        `${found.name} is to watch this program, end the script with "exec"; else say detach: 'always'\n`,
+    );
+  } catch {
+    // Nobody listens.
+  }
 }
 
 /** @returns the descriptors of a terminal that stays, beside fd 0-2 */

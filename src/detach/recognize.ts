@@ -14,6 +14,8 @@ export interface ManagerFacts {
   env: Readonly<Record<string, string | undefined>>;
   /** The name of the parent, as the kernel has it: its first 15 bytes. '': it is not known. */
   parent: string;
+  /** Of the parent; undefined: it is not known. */
+  grandparent?: { pid: number; name: string } | undefined;
 }
 
 /** Who has been recognized, and by what. */
@@ -74,12 +76,37 @@ export function recognizeManager(facts: ManagerFacts): ServiceManagerSign | unde
   return row && { name: row.name, sign: signOf(row, facts) };
 }
 
+/** What runs a program as its child, and is often meant to become it. */
+const WRAPPER = /^(sh|bash|dash|ash|busybox|ksh|zsh|npm.*|yarn|pnpm)$/;
+
+/**
+ * The manager of the parent, if that is a script or the like. Whether this process is what it watches is not
+ * known: a script may start a daemon on purpose, or may have been meant to end with `exec`.
+ */
+export function recognizeWrapper(facts: ManagerFacts): ServiceManagerSign | undefined {
+  const { ppid, env, parent, grandparent } = facts;
+  if (grandparent === undefined || !WRAPPER.test(parent)) return undefined;
+  const ofParent = { pid: ppid, ppid: grandparent.pid, env, parent: grandparent.name };
+  const row = MANAGERS.find((row) => fits(row, ofParent));
+  return row && { name: row.name, sign: `its parent, ${parent}, is watched` };
+}
+
 /** Of this process. */
 export function managerFacts(): ManagerFacts {
   const { pid, ppid } = process;
   // With what was taken out already.
   const env = { ...process.env, ...takenVariables() };
-  return { pid, ppid, env, parent: nameOf(ppid) };
+  const above = parentOf(ppid);
+  const grandparent = above === undefined ? undefined : { pid: above, name: nameOf(above) };
+  return { pid, ppid, env, parent: nameOf(ppid), grandparent };
+}
+
+function parentOf(pid: number): number | undefined {
+  const text = readProc(`/proc/${pid}/stat`);
+  // After the name, which may hold anything: the state, the parent.
+  return text === undefined
+    ? undefined
+    : Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 function nameOf(pid: number): string {

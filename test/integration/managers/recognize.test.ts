@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { recognizeManager } from '../../../src/detach/recognize.js';
+import { recognizeManager, recognizeWrapper } from '../../../src/detach/recognize.js';
 import { unitOf } from '../../../src/detach/unit-type.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { endWithTest } from '../../support/managers/ending.js';
@@ -159,6 +159,42 @@ test('who passes a NOTIFY_SOCKET of its own waits for this process, also within 
   const env = { SYSTEMD_EXEC_PID: '10', NOTIFY_SOCKET: '/run/doublefork/notify-1/socket' };
   const facts = { pid: 30, ppid: 20, env, parent: 'doublefork' };
   expect(recognizeManager(facts)?.sign).toBe('NOTIFY_SOCKET is set');
+});
+
+describe('a wrapper script without exec is named, which the manager watches in place of the program', () => {
+  const facts = { pid: 30, ppid: 20, env: {}, parent: 'sh' };
+
+  test.each([
+    ['s6', { grandparent: { pid: 2, name: 's6-supervise' } }],
+    ['systemd', { env: { SYSTEMD_EXEC_PID: '20' }, grandparent: { pid: 1, name: 'systemd' } }],
+    ['a container', { ppid: 1, grandparent: { pid: 0, name: '' } }],
+    ['a container', { ppid: 1, parent: 'npm start', grandparent: { pid: 0, name: '' } }],
+  ])('of %s', (name, more) => {
+    expect(recognizeManager({ ...facts, ...more, ppid: 20 })).toBeUndefined();
+    expect(recognizeWrapper({ ...facts, ...more })?.name).toBe(name);
+  });
+
+  test('and no other process between the two', () => {
+    const grandparent = { pid: 2, name: 's6-supervise' };
+    expect(recognizeWrapper({ ...facts, parent: 'cron', grandparent })).toBeUndefined();
+    expect(recognizeWrapper({ ...facts, grandparent: { pid: 2, name: 'sshd' } })).toBeUndefined();
+    expect(recognizeWrapper(facts)).toBeUndefined();
+  });
+
+  test.skipIf(!isRoot || !isInstalled('tini'))('daemonize() and doctor say so', async () => {
+    const { line, first } = probe();
+    const doctor = `${node} ${root}/dist/cli/doublefork.cjs doctor`;
+    const { running } = manage(
+      { ...MANAGERS.tini, line: (it) => `exec tini -- sh -c '${it}; ${doctor}; true' </dev/null` },
+      line,
+    );
+    expect(await first()).toMatchObject({ detached: true });
+    const { stdout, stderr } = await running.ended;
+    expect(stderr).toContain(
+      'Warning: sh, which tini has started, has started this program, which leaves it now. If tini is to watch this program, end the script with "exec"',
+    );
+    expect(stdout).toContain('tini watches sh, which has started it');
+  });
 });
 
 test('signs of older systems', () => {
