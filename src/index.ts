@@ -31,8 +31,8 @@ export { createPool, inFork, jobs, snapshot } from './jobs/index.js';
 export type { JobsOptions, Pool, PoolOptions, PoolStats, RunOptions } from './jobs/pool.js';
 export type { Snapshot, SnapshotFile, SnapshotOptions } from './jobs/snapshot.js';
 export { type Drained, type DrainOptions, drain } from './listen/drain.js';
-export type { Listener, ListenOptions } from './listen/listen.js';
-export { listen } from './listen/listen.js';
+export { type Listener, listen, type UdpListener } from './listen/listen.js';
+export type { ListenOptions, UdpOptions } from './listen/options.js';
 export type {
   CaptureOptions,
   Facility,

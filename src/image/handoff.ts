@@ -252,7 +252,7 @@ function withoutClosed({ fds, ...it }: HandedOverData): HandedOverData {
 }
 
 /** Whether the program has not closed it, and used the number for something else. */
-export function isStillOpen({ fd, inode }: PassedDescriptor): boolean {
+export function isStillOpen({ fd, inode }: Pick<PassedDescriptor, 'fd' | 'inode'>): boolean {
   try {
     return fstatSync(fd).ino === inode;
   } catch (error) {

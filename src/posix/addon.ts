@@ -49,6 +49,7 @@ export type SocketConstant =
   | 'SO_REUSEADDR'
   | 'SO_REUSEPORT'
   | 'SO_ACCEPTCONN'
+  | 'SO_TYPE'
   | 'IPPROTO_IPV6'
   | 'IPV6_V6ONLY'
   | 'MSG_DONTWAIT';

@@ -6,7 +6,7 @@ import { Service } from '../../support/managers/service.js';
 import { Systemd, testWithSystemd } from '../../support/managers/systemd.js';
 import { node } from '../../support/node.js';
 import { until } from '../../support/processes.js';
-import { launch } from '../../support/program.js';
+import { launch, run } from '../../support/program.js';
 
 const SUPERVISED = (options: string) => `
   const http = listen('http', ${options});
@@ -72,6 +72,45 @@ describe('listen() takes the socket of a socket unit', () => {
     await systemd.do('start', 'app.socket', 'app.service');
     const { stdout } = await systemd.exec('curl', '-s', '-m', '20', 'http://127.0.0.1:8080/');
     expect(stdout).toMatch(/^pid \d+ v1$/);
+  });
+
+  testWithSystemd('UDP and TCP of one unit, port and name, before and after a reload', async () => {
+    const source = `
+      const dns = listen('dns', { udp: true, port: 1 });
+      const tcp = listen('dns over tcp', { port: 8053 });
+      const worker = supervise({ workers: 2, ready: 'manual', log: 'none' });
+      const socket = dns.createSocket();
+      socket.on('message', (_, { port, address }) => socket.send('udp v1', port, address));
+      const server = createServer((request, response) => response.end('tcp v1'));
+      server.listen({ fd: tcp.fd }, worker.ready);
+      worker.signal.addEventListener('abort', () => { socket.close(); drain(server, { idleTimeout: 100 }); });
+    `;
+    const service = new Service(source);
+    const systemd = await Systemd.boot({
+      'app.socket':
+        '[Socket]\nListenStream=127.0.0.1:8053\nListenDatagram=127.0.0.1:8053\nFileDescriptorName=dns',
+      'app.service': `[Service]\nType=notify\nExecReload=kill -HUP $MAINPID\nExecStart=${service.line}`,
+    });
+    const client = `
+      const socket = require('node:dgram').createSocket('udp4');
+      socket.on('message', (data) => { console.log(String(data)); socket.close(); });
+      socket.send('question', 8053, '127.0.0.1');
+    `;
+    const ask = async () => (await systemd.exec(node, '-e', client)).stdout.trim();
+    const get = async () =>
+      (await systemd.exec('curl', '-s', '-m', '20', 'http://127.0.0.1:8053/')).stdout;
+    await systemd.do('start', 'app.socket');
+    // Nothing runs; systemd starts it for the first datagram, which waits in the queue.
+    expect(await ask()).toBe('udp v1');
+    expect(await get()).toBe('tcp v1');
+    await until(
+      async () => (await systemd.show('app', 'ActiveState')) === 'active',
+      'systemd knows that it is ready',
+    );
+    service.write(source.replaceAll('v1', 'v2'));
+    await systemd.do('reload', 'app');
+    await until(async () => (await ask()) === 'udp v2', 'the new version answers');
+    await until(async () => (await get()) === 'tcp v2', 'the new version answers over TCP');
   });
 
   testWithSystemd('of a daemon that leaves the terminal: Type=forking', async () => {
@@ -146,6 +185,47 @@ describe('C26 LISTEN_FDS', () => {
     expect(service.said[0]).toEqual([]);
     expect(service.said[2]).toBe('served');
     expect(stderr).toBe('');
+  });
+
+  /** Runs it with a UDP socket named `udp` and a TCP socket named `tcp`. */
+  const withBoth = (service: Service) =>
+    run(`
+      const { spawnSync } = await import('node:child_process');
+      const udp = posix.socket(posix.AF_INET, posix.SOCK_DGRAM);
+      const tcp = posix.socket(posix.AF_INET, posix.SOCK_STREAM);
+      for (const fd of [udp, tcp]) posix.bind(fd, { host: '127.0.0.1', port: 0, family: posix.AF_INET });
+      posix.listen(tcp);
+      const line = 'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=udp:tcp exec "$@"';
+      const stdio = ['ignore', 'inherit', 'inherit', udp, tcp];
+      spawnSync('bash', ['-c', line, 'bash', process.execPath, '${service.file}'], { stdio });
+      report([posix.getsockname(udp).port, posix.getsockname(tcp).port]);
+    `);
+
+  test('with sockets of UDP and TCP: each is found by its name, with the address that it has', async () => {
+    const service = new Service(`
+      say([listen('udp', { udp: true, port: 1 }).address.port, listen('tcp', { port: 1 }).address.port]);
+      say(systemd.listenFds());
+    `);
+    const { reports } = await withBoth(service);
+    expect(service.said).toEqual([reports[0], []]);
+  });
+
+  test('with a socket of another type under the name is refused, and nothing is bound instead', async () => {
+    const service = new Service(`
+      const before = fs.readdirSync('/proc/self/fd').length;
+      for (const options of [['tcp', { udp: true, port: 0 }], ['udp', { port: 0 }]]) {
+        try { say(listen(...options).address); } catch (error) { say([error.code, error.message]); }
+      }
+      say(fs.readdirSync('/proc/self/fd').length - before);
+      say(systemd.listenFds().length);
+    `);
+    await withBoth(service);
+    expect(service.said).toEqual([
+      ['EPROTOTYPE', expect.stringMatching(/^"tcp" is to be a UDP socket.*ListenDatagram=/)],
+      ['EPROTOTYPE', expect.stringMatching(/^"udp" is to be a stream socket.*ListenStream=/)],
+      0,
+      2,
+    ]);
   });
 
   test.each(['-1', 'x', '', '0', '1.5'])('that is %j passes nothing', async (count) => {
