@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { realpathSync } from '../builtin/fs.js';
-import { isAbsolute, resolve } from '../builtin/path.js';
+import { dirname, isAbsolute, resolve } from '../builtin/path.js';
 import { optionOf } from '../config/keys.js';
 import { type App, CAPTURE, isSupervised } from '../control/app.js';
 import { controlFor } from '../control/folders.js';
@@ -28,6 +28,10 @@ interface Options {
   scope?: Scope;
   harden?: boolean;
   socket: string[];
+  health?: number;
+  image?: string;
+  memory?: string;
+  cpu?: string;
   directory?: string;
   install?: boolean;
   uninstall?: boolean;
@@ -59,6 +63,14 @@ export function declare(command: Command): void {
       collect,
       [],
     )
+    .option(
+      '--health <port>',
+      'where its doublefork/health answers, for others that look after it (monit, docker, kubernetes)',
+      port,
+    )
+    .option('--image <image>', 'the image of its container (kubernetes)')
+    .option('--memory <size>', 'what a container of it needs, such as 512Mi (kubernetes)', memory)
+    .option('--cpu <amount>', 'and of a processor, such as 500m (kubernetes)', cpu)
     .option('--directory <directory>', 'where the units are; default: where the manager has them')
     .option('--install', 'write them, and have the manager start it now and at boot')
     .option('--uninstall', 'stop it, and remove them')
@@ -80,6 +92,29 @@ function collect(address: string, before: string[]): string[] {
   );
 }
 
+function port(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('It must be a port.');
+}
+
+function memory(text: string): string {
+  if (/^[1-9]\d*(Ki|Mi|Gi|k|M|G)$/.test(text)) return text;
+  throw new InvalidArgumentError('It must be a whole number with a unit: 512Mi, 1Gi, 500M.');
+}
+
+function cpu(text: string): string {
+  if (/^([1-9]\d*m?|\d+\.\d{1,3})$/.test(text) && Number.parseFloat(text) > 0) return text;
+  throw new InvalidArgumentError('It must be a number of processors: 2, 0.5, 500m.');
+}
+
+/** The types that an option says something to. */
+const ONLY_FOR: Record<'health' | 'image' | 'memory' | 'cpu', readonly KindName[]> = {
+  health: ['monit', 'docker', 'kubernetes'],
+  image: ['kubernetes'],
+  memory: ['kubernetes'],
+  cpu: ['kubernetes'],
+};
+
 async function unit(name: string, options: Options, command: Command): Promise<void> {
   const { install = false, uninstall = false, dryRun = false, json = false } = options;
   if (Number(install) + Number(uninstall) + Number(dryRun) > 1) {
@@ -90,6 +125,13 @@ async function unit(name: string, options: Options, command: Command): Promise<v
   const kind: Kind = KINDS[type];
   if (options.harden === true && !isOfSystemd(type)) {
     throw new Error(`--harden is for systemd; ${type} has no such thing`);
+  }
+  if (kind.printed !== undefined && (install || uninstall)) {
+    throw new Error(`--type ${type} only prints: ${kind.printed}`);
+  }
+  for (const [key, types] of Object.entries(ONLY_FOR)) {
+    if (options[key as keyof typeof ONLY_FOR] === undefined || types.includes(type)) continue;
+    throw new Error(`--${key} is for ${types.join(', ')}; ${type} has no such thing`);
   }
   const place = placeOf(name, options, kind, app);
   if (uninstall) return done(await remove(kind, needDirectory(place, type)), json);
@@ -207,9 +249,11 @@ async function factsOf(
     stop: stopFacts(app.stop),
     harden,
     sockets: options.socket,
-    health: undefined,
-    image: undefined,
-    project: process.cwd(),
+    health: options.health,
+    image: options.image,
+    memory: options.memory,
+    cpu: options.cpu,
+    project: config === undefined ? process.cwd() : dirname(config),
     self,
     app: { ...app, user },
   };

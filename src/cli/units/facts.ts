@@ -41,7 +41,11 @@ export interface UnitFacts {
   sockets: readonly string[];
   /** Where its doublefork/health answers. */
   health: number | undefined;
+  /** The image of a container. */
   image: string | undefined;
+  /** What a container of it needs, as Kubernetes writes it. */
+  memory: string | undefined;
+  cpu: string | undefined;
   /** The directory that its files are below. */
   project: string;
   /** The command line of this command. */

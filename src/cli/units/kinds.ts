@@ -3,7 +3,10 @@
 
 import { existsSync } from '../../builtin/fs.js';
 import { join } from '../../builtin/path.js';
+import { docker } from './docker.js';
 import type { Scope, UnitFacts, UnitFile } from './facts.js';
+import { kubernetes } from './kubernetes.js';
+import { launchd } from './launchd.js';
 import { monit } from './monit.js';
 import { openrc } from './openrc.js';
 import { daemontools, runit, s6, s6rc } from './service-directory.js';
@@ -50,7 +53,17 @@ export interface Kind {
   forget?: (place: Place) => Step[];
   /** What was done then, or is left to do. */
   installed: (place: Place) => string;
+  /** Why there is nothing that could be installed here: it is printed, and no more. */
+  printed?: string;
 }
+
+const printed = (files: Kind['files'], why: string): Kind => ({
+  directory: (_, project) => project,
+  files,
+  owned: () => [],
+  installed: () => why,
+  printed: why,
+});
 
 const file = (path: string) => [{ path, signed: path }];
 const directory = (name: string) => [{ path: name, signed: `${name}/run` }];
@@ -59,6 +72,9 @@ const run = (...words: string[]): Step => ({ run: words });
 
 const systemctl = ({ scope }: Place, ...words: string[]) =>
   run('systemctl', ...(scope === 'user' ? ['--user'] : []), ...words);
+
+const launchDomain = ({ scope }: Place) =>
+  scope === 'user' ? `gui/${process.getuid!()}` : 'system';
 
 const kindOfSystemd = (type: ServiceType): Kind => ({
   directory: (scope) => (scope === 'user' ? home('.config/systemd/user') : '/etc/systemd/system'),
@@ -186,6 +202,25 @@ export const KINDS = {
     forget: ({ name, self }) => [run('monit', 'reload'), run(...self, 'stop', name)],
     installed: ({ name }) => `monit looks after ${name}, and starts it in its next cycle`,
   },
+  launchd: {
+    directory: (scope) =>
+      scope === 'user' ? home('Library/LaunchAgents') : '/Library/LaunchDaemons',
+    files: launchd,
+    owned: (name) => file(`${name}.plist`),
+    install: (place) => [
+      run('launchctl', 'bootstrap', launchDomain(place), join(place.directory, place.files[0]!)),
+    ],
+    stop: (place) => [run('launchctl', 'bootout', `${launchDomain(place)}/${place.name}`)],
+    installed: ({ name }) => `${name} is loaded, and starts with launchd`,
+  },
+  docker: printed(
+    docker,
+    'a Dockerfile belongs to the project: put what this prints into a file named Dockerfile, and run docker build',
+  ),
+  kubernetes: printed(
+    kubernetes,
+    'which cluster is meant is not known here: pipe what this prints into kubectl apply -f -',
+  ),
 } satisfies Record<string, Kind>;
 
 export type KindName = keyof typeof KINDS;

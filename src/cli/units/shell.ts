@@ -33,12 +33,19 @@ export function launchWords(
   ];
 }
 
-function environmentWords(
-  { supervised, env, envFile, user, control, scope }: UnitFacts,
+/** What the program finds in its environment beside what the app says: its control socket, and who it is. */
+export function ownVariables({ supervised, user, control, scope }: UnitFacts) {
+  const login = supervised || scope === 'user' ? {} : loginEnvironment(user);
+  return { DOUBLEFORK_CONTROL: control, ...login };
+}
+
+export function environmentWords(
+  facts: UnitFacts,
   variables: Readonly<Record<string, string>>,
 ): string[] {
-  const login = supervised || scope === 'user' ? {} : loginEnvironment(user);
-  const all = { DOUBLEFORK_CONTROL: control, ...variables, ...login };
+  const { env, envFile } = facts;
+  const { DOUBLEFORK_CONTROL, ...login } = ownVariables(facts);
+  const all = { DOUBLEFORK_CONTROL, ...variables, ...login };
   const assignments = (some: object) =>
     Object.entries(some).map(([key, value]) => `${key}=${value}`);
   if (envFile === undefined) return ['/usr/bin/env', ...assignments({ ...all, ...env })];
@@ -49,7 +56,7 @@ function environmentWords(
   ];
 }
 
-function limitWords({ limits }: UnitFacts): string[] {
+export function limitWords({ limits }: UnitFacts): string[] {
   const bound = (value: number | 'infinity' | undefined) =>
     value === 'infinity' ? 'unlimited' : (value ?? '');
   const options = Object.entries(limits).map(([name, limit]) => {
