@@ -359,7 +359,19 @@ describe.skipIf(isMatrix)('doublefork unit refuses what a container or launchd c
     ['docker', {}, ['--socket', '/run/app.sock'], 'docker cannot keep --socket /run/app.sock'],
     ['kubernetes', {}, [...IMAGE, '--socket', '127.0.0.1:80'], 'cannot keep --socket 127.0.0.1:80'],
     ['kubernetes', { user: 'daemon' }, IMAGE, 'kubernetes cannot keep user: daemon of the app'],
-    ['kubernetes', {}, [...IMAGE, '--memory', '512'], 'It must be a whole number with a unit'],
+    [
+      'kubernetes',
+      {},
+      [...IMAGE, '--memory', '512'],
+      'It must be a whole number with a unit: 512Mi, 1Gi, 500M.',
+    ],
+    [
+      'kubernetes',
+      {},
+      [...IMAGE, '--cpu', '0'],
+      'It must be a number of processors: 2, 0.5, 500m.',
+    ],
+    ['docker', {}, ['--health', '0'], 'It must be a port.'],
     ['launchd', { stop: 'INT/5' }, [], 'launchd cannot keep stop: INT/5 of the app'],
     [
       'launchd',
