@@ -472,7 +472,7 @@ test('completion scripts are in the language of their shell, and name every comm
         COMP_WORDS=(doublefork top --control /etc/hostnam); COMP_CWORD=3; _doublefork; echo "\${COMPREPLY[0]}"`;
       const completed = execFileSync('bash', ['-c', complete], { encoding: 'utf8' });
       expect(completed).toBe(
-        'start stop status\n--schedule\n--help bash zsh fish\n/etc/hostname\n',
+        'start stop status startup\n--schedule\n--help bash zsh fish\n/etc/hostname\n',
       );
     }
   }
