@@ -281,12 +281,13 @@ describe('kill -9 of either at every point: exactly one serves, and the pidfile 
       site.deploy({
         name: '2',
         first:
-          'fs.writeFileSync(process.env.KILL, JSON.stringify({ message: MESSAGE, when: WHEN, pid: process.pid }));'
+          // What it has said stays; the file may be gone before anybody looks.
+          "fs.writeFileSync(process.env.KILL, JSON.stringify({ message: MESSAGE, when: WHEN, pid: process.pid })); say('begun');"
             .replace('MESSAGE', `'${message}'`)
             .replace('WHEN', `'${when}'`),
       });
       process.kill(pid, 'SIGHUP');
-      await until(() => existsSync(join(site.directory, 'kill')), 'the next version has begun');
+      await until(() => site.said.includes('begun'), 'the next version has begun');
     } else {
       site.killAt(message, when, sender ? 0 : pid);
       process.kill(pid, 'SIGHUP');
