@@ -138,7 +138,9 @@ const CASES: Record<string, Case> = {
       exec supervisord -c /etc/supervisor/supervisord.conf`,
     hidden: ['/etc/supervisor'],
     reload: (lab) => lab.sh(RELOAD),
-    ready: async (lab) => expect(await lab.sh('supervisorctl status app')).toContain('RUNNING'),
+    // It is called that once it has lived for startsecs.
+    ready: (lab) =>
+      until(async () => (await lab.sh('supervisorctl status app')).includes('RUNNING'), 'RUNNING'),
   },
 };
 
