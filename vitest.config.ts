@@ -10,7 +10,7 @@ if (!supported) console.log(`Not tested, for want of the fork engine: ${FORK_ONL
 /** Files that hold for both engines. */
 const SHARED = [
   'test/integration/daemonize/**/*.test.ts',
-  'test/integration/supervise/{restart,stop,control,cgroup,reload,udp}.test.ts',
+  'test/integration/supervise/{restart,stop,control,cgroup,reload,reload-trouble,udp}.test.ts',
 ];
 
 export default defineConfig({

@@ -1,7 +1,7 @@
 // Control groups of a test's own, with a limit on memory.
 
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { MARK, until } from './processes.js';
 
@@ -53,6 +53,24 @@ export function ownGroup(version: 1 | 2): string | undefined {
     await until(() => isRemoved(group), 'an empty group');
   });
   return join(group, 'cgroup.procs');
+}
+
+/** A group in which the number of processes and threads can be limited. */
+export interface CountedGroup {
+  /** Takes the pid of a process to move there. */
+  readonly procs: string;
+  /** @param most so many; if there are more already there are no further ones; 'max': as many as may be */
+  limit(most: number | 'max'): void;
+}
+
+/** @returns such a group below our own, removed when the test has finished; undefined: none can be made here */
+export function countedGroup(): CountedGroup | undefined {
+  const procs = ownGroup(1) ?? ownGroup(2);
+  if (procs === undefined) return undefined;
+  const file = join(dirname(procs), 'pids.max');
+  // Version 2 has it only if the parent hands the controller down.
+  if (!existsSync(file)) return undefined;
+  return { procs, limit: (most) => writeFileSync(file, String(most)) };
 }
 
 /** What has just ended may still be in it. */

@@ -1,4 +1,4 @@
-// The option `keeper`: nobody supervises a supervisor elsewhere. Here its keeper does.
+// The option `keeper`: nobody supervises a supervisor elsewhere. Here its keeper does. C36.
 
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -1,5 +1,7 @@
 // kill -9 of either side at every point of the protocol between a keeper and an image: afterwards exactly
-// one generation serves, or with the keeper all has ended.
+// one generation serves, or with the keeper all has ended. C36.
+//
+// With the exec engine: npm run test:protocol.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

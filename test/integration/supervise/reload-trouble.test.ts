@@ -1,11 +1,12 @@
 // A reload where something is in its way: afterwards the version before serves, and the next reload can do
-// better.
+// better. C36.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { countedGroup } from '../../support/cgroup.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
 import { descriptors, until } from '../../support/processes.js';
@@ -71,6 +72,17 @@ describe('what the new image needs', () => {
     prlimit('--nproc=1:');
     await expect(service.reload()).rejects.toThrow(/fork.* failed: the system has no room/);
     prlimit(`--nproc=${hard}:`);
+    await expectUnchanged(service);
+  });
+
+  test('a process more than its control group may have', async ({ skip }) => {
+    const group = countedGroup() ?? skip('no control group can be made that limits processes');
+    const command = ['sh', '-c', 'echo $$ >"$0" && exec "$@"', group.procs, node];
+    const service = await Service.start({ name: 'old' }, { command });
+    service.deploy({ name: 'new' });
+    group.limit(1);
+    await expect(service.reload()).rejects.toThrow(/fork.* failed: the system has no room/);
+    group.limit('max');
     await expectUnchanged(service);
   });
 

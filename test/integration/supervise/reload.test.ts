@@ -1,4 +1,4 @@
-// Reload means the new version: images of the program come and go, the pid stays.
+// Reload means the new version: images of the program come and go, the pid stays. C35, C36.
 
 import { readdirSync, rmSync } from 'node:fs';
 import { Agent } from 'node:http';
