@@ -13,6 +13,7 @@ const worker = supervise({
   readyTimeout: 60_000,
   log: process.env.LOG,
   engine: process.env.DOUBLEFORK_ENGINE ?? 'auto',
+  keeper: process.env.KEEPER === '1',
 });
 const { servers, sayGoodbye } = makeServers();
 let missing = listeners.length;

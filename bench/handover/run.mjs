@@ -3,6 +3,7 @@
 //   npm run bench:handover -- [--reloads 20] [--peers doublefork,pm2] [--only KIND]... [--broken]
 //   npm run bench:handover -- --gap [--reloads 20] [--peers ...]
 //   npm run bench:handover -- --rollback | --recovery [--reloads 20]
+//   npm run bench:handover -- --growth 1000   exit code 1: the service's process grows
 //
 // DOUBLEFORK_ENGINE=exec: workers of the other engine. Installs pm2 and ws into a directory of its own
 // (.bench). Peers that are not installed are left out.
@@ -15,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { median } from '../support/statistics.mjs';
 import { KINDS, startClients, Traffic } from './clients.mjs';
 import { Directory, FAULTS, installPackages } from './deploy.mjs';
+import { measureGrowth } from './growth.mjs';
 import { measureGaps, measureRecovery, measureRollback } from './moments.mjs';
 import { peers } from './peers.mjs';
 
@@ -27,9 +29,12 @@ const { values: options } = parseArgs({
     gap: { type: 'boolean', default: false },
     rollback: { type: 'boolean', default: false },
     recovery: { type: 'boolean', default: false },
+    growth: { type: 'string' },
   },
 });
-const reloads = Number(options.reloads);
+const reloads = Number(options.growth ?? options.reloads);
+if (!(Number.isInteger(reloads) && reloads > 0))
+  throw new Error(`not a number of reloads: ${options.growth ?? options.reloads}`);
 const unknown = options.only.filter((kind) => !KINDS.includes(kind));
 if (unknown.length > 0)
   throw new Error(`no such kind of client: ${unknown}; there are: ${KINDS.join(', ')}`);
@@ -44,8 +49,8 @@ async function freePort() {
   return port;
 }
 
-/** Has the app run under this peer. */
-async function withService(name, use) {
+/** Has the app run under this peer. @param more for its environment */
+async function withService(name, use, more = {}) {
   const directory = new Directory();
   const ports = { http: await freePort(), https: await freePort(), http2: await freePort() };
   const env = {
@@ -54,6 +59,7 @@ async function withService(name, use) {
     PORTS: JSON.stringify(ports),
     TLS: `${directory.path}/`,
     LOG: join(directory.path, 'log'),
+    ...more,
   };
   directory.deploy('v0');
   let service;
@@ -158,7 +164,8 @@ async function compareReloads(names) {
 installPackages();
 const names = options.peers.split(',').filter(isInstalled);
 const context = { withService, reloads, names };
-if (options.gap) await measureGaps(context);
+if (options.growth) process.exitCode = (await measureGrowth(context)) ? 0 : 1;
+else if (options.gap) await measureGaps(context);
 else if (options.rollback) await measureRollback(context);
 else if (options.recovery) await measureRecovery(context);
 else await compareReloads(names);
