@@ -44,6 +44,9 @@ function project(app: object = {}): string {
   return directory;
 }
 
+/** One test of a hardened unit is enough for each Node of the matrix. */
+const isMatrix = process.env.DOUBLEFORK_NODE !== undefined;
+
 const unit = (cwd: string, ...args: string[]) =>
   execute(node, [CLI, 'unit', 'app', ...args], { cwd });
 
@@ -134,6 +137,51 @@ describe.skipIf(process.getuid?.() !== 0)('doublefork unit', () => {
       expect(removed).toMatchObject({ code: 0, stderr: '' });
       expect(await systemd.show('app.service', 'ActiveState')).toBe('inactive');
       expect((await inside('--uninstall')).stdout).toContain('there is no unit of app');
+    },
+  );
+
+  // Without a socket unit it is the program that listens, through each of its reloads.
+  (isMatrix ? test.skip : testWithSystemd)(
+    'so does a hardened one without --socket: both workers are replaced while it answers',
+    async () => {
+      const cwd = project();
+      const systemd = await Systemd.boot();
+      const inside = (...args: string[]) =>
+        systemd.exec('env', '-C', cwd, node, CLI, 'unit', 'app', ...args);
+      expect(await inside('--harden', '--install')).toMatchObject({ code: 0, stderr: '' });
+      const workers = async () => {
+        const asked = ['status', '--json', '--control', '/run/app/control.sock'];
+        const { stdout } = await systemd.exec(node, CLI, ...asked);
+        return JSON.parse(stdout)[0].supervisor.workers.map(({ pid }: { pid: number }) => pid);
+      };
+      const get = () =>
+        systemd.exec('curl', '-s', '-S', '-m', '20', '--no-keepalive', 'http://127.0.0.1:8080/');
+      expect((await get()).stdout).toMatch(/^v1 \d{4,}$/);
+      const before = await workers();
+      expect(before).toHaveLength(2);
+      const seccomp = await systemd.sh(`grep -h Seccomp: /proc/${before[0]}/status`);
+      expect(seccomp.stdout).toMatch(/^Seccomp:\s2$/m);
+
+      writeFileSync(join(cwd, 'app.mjs'), SOURCE('v2'));
+      const answers: string[] = [];
+      let isOver = false;
+      const asking = (async () => {
+        while (!isOver) {
+          const { code, stdout } = await get();
+          answers.push(code === 0 ? stdout.slice(0, 2) : `code ${code}`);
+        }
+      })();
+      await systemd.do('reload', 'app');
+      isOver = true;
+      await asking;
+      expect(answers.filter((answer) => answer !== 'v1' && answer !== 'v2')).toEqual([]);
+      expect((await get()).stdout).toContain('v2');
+      const after = await workers();
+      expect(after).toHaveLength(2);
+      expect(after.filter((pid: number) => before.includes(pid))).toEqual([]);
+
+      expect(await inside('--uninstall')).toMatchObject({ code: 0, stderr: '' });
+      expect(await systemd.show('app.service', 'Result')).toBe('success');
     },
   );
 
