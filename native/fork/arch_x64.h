@@ -56,13 +56,17 @@ inline bool ShowsEntry(const ucontext_t& context, const unsigned char* after) {
 }
 
 // The number of a call that has given its result, if the code says so: "mov $number, %eax" stands
-// before the SYSCALL in libc. -1: unknown.
+// before the SYSCALL in libc; where that is a cancellation point, "mov N(%rsp), %edi" may stand
+// between them (pselect, epoll_pwait). -1: unknown.
 inline long NumberOfCallBefore(const ucontext_t& context) {
   const auto* const pc = reinterpret_cast<const unsigned char*>(context.uc_mcontext.gregs[REG_RIP]);
+  const unsigned char* end = pc - kSyscallSize;
+  constexpr unsigned char kMovEdi[] = {0x8b, 0x7c, 0x24};
+  if (memcmp(end - 4, kMovEdi, sizeof kMovEdi) == 0) end -= 4;
   uint32_t number;
-  memcpy(&number, pc - kSyscallSize - sizeof number, sizeof number);
+  memcpy(&number, end - sizeof number, sizeof number);
   constexpr unsigned char kMovEax = 0xb8;
-  return pc[-kSyscallSize - 5] == kMovEax ? static_cast<long>(number) : -1;
+  return end[-5] == kMovEax ? static_cast<long>(number) : -1;
 }
 constexpr bool kKeepsArguments = true;  // although the call has given its result
 

@@ -101,10 +101,14 @@ Timeout TimeoutOf(const Call& call) {
   }
 }
 
-// What a thread waits for since a freeze has shortened its timeout, so that the next does not begin
-// from the start: a program that forks often would let nobody sleep to the end.
+// What a thread waits for since a freeze has interrupted it, for the next one. That shortens the
+// timeout further, and does not begin from the start: a program that forks often would let nobody
+// sleep to the end.
 struct Wait {
   const char* thread;  // its thread pointer, which is the same in a copy
+  // As the thread issues it again. The kernel does not tell if the next look at the thread finds it
+  // on its way there.
+  Call again;
   uintptr_t pc;
   uintptr_t sp;
   int64_t end;         // CLOCK_MONOTONIC, in ns
@@ -127,26 +131,40 @@ bool IsListed(const char* thread_pointer) {
   return false;
 }
 
-// The thread's own, or that of one which is no more. Null if there is no memory.
-Wait* WaitOf(const Thread& thread) {
-  Wait* unused = nullptr;
+// The thread's own. Null: it has none.
+Wait* FindWait(const Thread& thread) {
   for (Waits* block = waits; block != nullptr; block = block->next) {
     for (Wait& wait : block->waits) {
       if (wait.thread == thread.thread_pointer) return &wait;
-      if (unused == nullptr && !IsListed(wait.thread)) unused = &wait;
     }
   }
-  if (unused == nullptr) {
-    const long address = arch::Syscall(SYS_mmap, 0, sizeof(Waits), PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (address < 0) return nullptr;
-    auto* const block = reinterpret_cast<Waits*>(address);
-    block->next = waits;
-    waits = block;
-    unused = &block->waits[0];
+  return nullptr;
+}
+
+// One of a thread that is no more, or of none yet. Null if there is no memory.
+Wait* FindUnusedWait() {
+  for (Waits* block = waits; block != nullptr; block = block->next) {
+    for (Wait& wait : block->waits) {
+      if (wait.thread == nullptr || !IsListed(wait.thread)) return &wait;
+    }
   }
-  *unused = {thread.thread_pointer, 0, 0, 0, 0, {}};
-  return unused;
+  const long address = arch::Syscall(SYS_mmap, 0, sizeof(Waits), PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address < 0) return nullptr;
+  auto* const block = reinterpret_cast<Waits*>(address);
+  block->next = waits;
+  waits = block;
+  return &block->waits[0];
+}
+
+// The thread's own, or a new one. Null if there is no memory.
+Wait* WaitOf(const Thread& thread) {
+  if (Wait* const own = FindWait(thread); own != nullptr) return own;
+  Wait* const wait = FindUnusedWait();
+  if (wait == nullptr) return nullptr;
+  *wait = {};
+  wait->thread = thread.thread_pointer;
+  return wait;
 }
 
 int64_t Now() {
@@ -206,6 +224,33 @@ void ReadCallFromRegisters(Thread& thread, const unsigned char* pc) {
   thread.call.pc = reinterpret_cast<uintptr_t>(pc);
 }
 
+// A thread that an earlier freeze has sent back into its call is known by the registers: those that
+// the call leaves alone are as they were then.
+void RecallCall(Thread& thread, const unsigned char* pc) {
+  const Wait* const wait = FindWait(thread);
+  thread.call.number = Call::kNone;
+  if (wait == nullptr || wait->again.number == Call::kNone) return;
+  if (!arch::ShowsEntry(*thread.context, pc)) return;
+  if (wait->again.pc != reinterpret_cast<uintptr_t>(pc) ||
+      wait->again.sp != arch::StackPointer(*thread.context)) {
+    return;
+  }
+  for (int i = arch::kKeepsArguments ? 0 : 1; i < 6; ++i) {
+    if (wait->again.arguments[i] != arch::Argument(*thread.context, i)) return;
+  }
+  thread.call = wait->again;
+}
+
+// For RecallCall().
+void NoteIssuedAgain(const Thread& thread) {
+  Wait* const wait = WaitOf(thread);
+  if (wait == nullptr) return;
+  wait->again = thread.call;
+  for (int i = arch::kKeepsArguments ? 0 : 1; i < 6; ++i) {
+    wait->again.arguments[i] = arch::Argument(*thread.context, i);
+  }
+}
+
 }  // namespace
 
 bool HasEnteredCall(const Thread& thread) {
@@ -229,6 +274,7 @@ void SettleCall(Thread& thread) {
   }
   if (thread.call.number == Call::kNone || !IsBehind(thread, at.pc)) {
     ReadCallFromRegisters(thread, at.pc);
+    if (thread.call.number == Call::kNone) RecallCall(thread, at.pc);
   }
   // EINTR must be the result of the call that the thread slept in.
   if (thread.call.number == Call::kNone || !IsBehind(thread, at.pc)) return;
@@ -252,6 +298,7 @@ void SettleCall(Thread& thread) {
     case Timeout::kNotRestarted:
       break;
   }
+  NoteIssuedAgain(thread);
 }
 
 }  // namespace doublefork
