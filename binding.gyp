@@ -86,6 +86,7 @@
         "native/logger/ring.cc",
         "native/logger/severity.cc",
         "native/logger/syslog.cc",
+        "native/logger/turn.cc",
       ],
     },
   ],

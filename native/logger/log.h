@@ -38,6 +38,7 @@ struct Core {
   // Whose unfinished line the file ends with; 0: nobody's.
   uint64_t open;
   uint64_t serials;
+  std::atomic<uint64_t> turn;  // turn.h
   // A file that is made anew is as the one before.
   mode_t mode;
   uid_t uid;

@@ -2,7 +2,9 @@
 // of its own, and writes it to a log that it rotates. It is two processes of one image. The writer
 // reads the pipes and writes; the holder holds the same pipes and nothing else, and makes another
 // writer when that is killed. When the holder is killed the writer takes its place. Both share the
-// bytes that are on their way (ring.h, log.h), so that none is lost and none written twice.
+// bytes that are on their way (ring.h, log.h), so that none is lost and none written twice. A
+// writer is replaced, too, by one that knows of another pipe: the new one is there before the old
+// one is killed, so that at no instant the holder is alone, and waits until that is gone (turn.h).
 //
 // On fd 3 there is a unix socket (SOCK_SEQPACKET) with a message each:
 //   "A", id, newline, fields: another pipe, which comes along (SCM_RIGHTS). The fields are members
@@ -39,6 +41,7 @@
 #include "logger/messages.h"
 #include "logger/ring.h"
 #include "logger/settings.h"
+#include "logger/turn.h"
 
 namespace doublefork::logger {
 namespace {
@@ -179,8 +182,8 @@ class Writer {
 class Holder {
  public:
   // @param serials shared: how many pipes there were
-  Holder(const Settings& settings, Destination* log, uint64_t* serials)
-      : settings_(settings), log_(*log), serials_(serials) {}
+  Holder(const Settings& settings, Destination* log, uint64_t* serials, Turn* turn)
+      : settings_(settings), log_(*log), serials_(serials), turn_(*turn) {}
 
   [[noreturn]] void Run() {
     sigset_t child;
@@ -190,9 +193,13 @@ class Holder {
     children_ = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     for (;;) {
       int holder = Hold();
+      // While this one waited the writer before it has taken the holder's place.
+      if (!turn_.Begin()) _exit(0);
       Writer(settings_, &sources_, &log_, holder).Run();
       // From here on it is in the holder's place, with all that it has.
       close(holder);
+      log_.Close();
+      turn_.End();
     }
   }
 
@@ -200,31 +207,31 @@ class Holder {
   // Returns in a writer, with the socket to its holder.
   int Hold() {
     writer_ = tidier_ = 0;
+    is_outdated_ = false;
     peer_ = -1;
     heard_ = false;
     tidy_ = true;
-    // The writer's: here it would keep the space of a file that is removed.
-    log_.Close();
     for (;;) {
-      if (writer_ == 0) {
+      if (LacksWriter()) {
         int holder = StartWriter();
         if (holder >= 0) return holder;
       }
-      if (heard_ && writer_ != 0) TakeMessage();
+      if (heard_ && !LacksWriter()) TakeMessage();
       StartTidier();
       Wait();
     }
   }
+
+  // There is none, or one that does not know of all pipes.
+  bool LacksWriter() const { return writer_ == 0 || is_outdated_; }
 
   void Wait() {
     bool hears = !control_ended_ && !heard_;
     pollfd polled[] = {
         {children_, POLLIN, 0}, {peer_, POLLIN, 0}, {hears ? kControl : -1, POLLIN, 0}};
     // Without a writer: there was no process to be had.
-    poll(polled, 3, writer_ == 0 ? kRetry : -1);
-    char said[64];
-    ssize_t length = peer_ < 0 ? 0 : recv(peer_, said, sizeof said, MSG_DONTWAIT);
-    if (length > 0 && memchr(said, 'r', static_cast<size_t>(length)) != nullptr) tidy_ = true;
+    poll(polled, 3, LacksWriter() ? kRetry : -1);
+    Listen();
     signalfd_siginfo info;
     while (read(children_, &info, sizeof info) > 0) {
     }
@@ -242,29 +249,43 @@ class Holder {
     }
   }
 
-  // In the writer its socket, else -1.
+  // What the writer says.
+  void Listen() {
+    char said[64];
+    ssize_t length = peer_ < 0 ? 0 : recv(peer_, said, sizeof said, MSG_DONTWAIT);
+    if (length > 0 && memchr(said, 'r', static_cast<size_t>(length)) != nullptr) tidy_ = true;
+  }
+
+  // In the writer its socket, else -1. One that is there is ended once the new one is.
   int StartWriter() {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
-    if (peer_ >= 0) close(peer_);
-    peer_ = -1;
     pid_t pid = fork();
     close(pair[pid == 0 ? 0 : 1]);
-    if (pid == 0) return pair[1];
+    if (pid == 0) {
+      // With this copy the old one would not see the holder's end.
+      if (peer_ >= 0) close(peer_);
+      return pair[1];
+    }
     if (pid < 0) {
       close(pair[0]);
       return -1;
     }
+    StopWriter();
     peer_ = pair[0];
     writer_ = pid;
+    is_outdated_ = false;
     return -1;
   }
 
   void StopWriter() {
-    if (writer_ == 0) return;
-    kill(writer_, SIGKILL);
-    waitpid(writer_, nullptr, 0);
+    // Not yet waited for: the number is its own.
+    if (writer_ != 0) kill(writer_, SIGKILL);
     writer_ = 0;
+    Listen();
+    // Only now: at its end a writer takes the holder's place.
+    if (peer_ >= 0) close(peer_);
+    peer_ = -1;
   }
 
   void StartTidier() {
@@ -328,7 +349,7 @@ class Holder {
     return length;
   }
 
-  // Another pipe, for a new writer: that is made by a fork, where the old one is killed, as ever.
+  // Another pipe, for a new writer.
   void Add(char* id, int fd) {
     char* fields = strchrnul(id, '\n');
     if (*fields != '\0') *fields++ = '\0';
@@ -345,16 +366,18 @@ class Holder {
     source->since = Now();
     struct stat stat;
     source->at_end = fstat(fd, &stat) == 0 && S_ISSOCK(stat.st_mode);
-    StopWriter();
+    is_outdated_ = true;
   }
 
   const Settings& settings_;
   Destination& log_;
   uint64_t* serials_;
+  Turn& turn_;
   Sources sources_;
   int children_ = -1;
   int peer_ = -1;
   pid_t writer_ = 0;
+  bool is_outdated_ = false;  // it does not know of all pipes
   pid_t tidier_ = 0;
   bool heard_ = false;  // a message that is still on the socket
   bool tidy_ = true;
@@ -453,7 +476,10 @@ int Main(int argc, char** argv) {
   Destination* log = settings.to == To::kFile ? static_cast<Destination*>(&file) : &messages;
   if (!log->Open()) Fail(path, strerror(errno));
   log->Begin();
-  Holder holder(settings, log, &core->serials);
+  log->Close();
+  Turn turn(&core->turn);
+  if (!turn.Open()) Fail("memfd_create", strerror(errno));
+  Holder holder(settings, log, &core->serials, &turn);
   fcntl(kControl, F_SETFD, FD_CLOEXEC);
   pid_t pid = fork();
   if (pid < 0) Fail("fork", strerror(errno));

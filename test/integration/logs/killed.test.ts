@@ -1,14 +1,16 @@
 // C22 of a captured log: each line exactly once, whoever is killed, across reloads.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { Capture } from '../../../src/logs/capture.js';
+import { checkCapture } from '../../../src/logs/options.js';
 import { ControlClient } from '../../../src/supervise/control-client.js';
 import { temporaryFolder } from '../../support/folder.js';
 import { node } from '../../support/node.js';
-import { killQuietly, stat, until } from '../../support/processes.js';
+import { endOthers, killQuietly, MARK, stat, until } from '../../support/processes.js';
 import { launch } from '../../support/program.js';
-import { lines, loggersOf } from './tools.js';
+import { finished, lines, loggersOf } from './tools.js';
 
 /** `npm run test:logs` has more. */
 const COUNT = Number(process.env.DOUBLEFORK_LINES ?? 20_000);
@@ -49,6 +51,17 @@ function progressIn(directory: string): Map<number, number> {
   );
 }
 
+/** The two processes of a logger, as soon as there are two and no others. */
+async function pairOf(file: string, when: string): Promise<{ holder: number; writer: number }> {
+  let pair: number[] = [];
+  await until(() => {
+    pair = loggersOf(file);
+    if (pair.length === 2 && stat(pair[0]!)?.ppid === pair[1]) pair.reverse();
+    return pair.length === 2 && stat(pair[1]!)?.ppid === pair[0];
+  }, `${when} the logger is two processes`);
+  return { holder: pair[0]!, writer: pair[1]! };
+}
+
 const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
 
 test('each line exactly once while workers and the logger are killed at random, across reloads', async () => {
@@ -58,10 +71,10 @@ test('each line exactly once while workers and the logger are killed at random, 
   const running = launch(node, [join(directory, 'app.mjs')], { deadline: 800_000 });
   let reloads = 0;
   let kills = 0;
-  await until(() => progressIn(directory).size >= 4, 'the workers write');
+  let isOver = false;
   const isDone = () => reloads >= RELOADS && sum(progressIn(directory).values()) >= COUNT;
-  const reloading = (async () => {
-    while (reloads < RELOADS) {
+  const reload = async () => {
+    while (reloads < RELOADS && !isOver) {
       try {
         await using client = await ControlClient.connect(join(directory, 'control'));
         await client.reload();
@@ -70,24 +83,29 @@ test('each line exactly once while workers and the logger are killed at random, 
         // A worker of the new image was killed: the old one stays.
       }
     }
-  })();
-  while (!isDone()) {
-    const pids = [...progressIn(directory).keys()].filter(
-      (pid) => (stat(pid)?.state ?? 'Z') !== 'Z',
-    );
-    const worker = pids[Math.floor(Math.random() * pids.length)];
-    if (worker !== undefined) killQuietly(worker);
-    // One of the two: only when both are gone at once nobody reads.
-    const victim = loggersOf(file)[kills++ % 2];
-    if (victim === undefined) continue;
-    killQuietly(victim);
-    await until(() => loggersOf(file).filter((pid) => pid !== victim).length === 2, 'another one');
-    await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 200));
+  };
+  try {
+    await until(() => progressIn(directory).size >= 4, 'the workers write');
+    const reloading = reload();
+    while (!isDone()) {
+      const pids = [...progressIn(directory).keys()].filter(
+        (pid) => (stat(pid)?.state ?? 'Z') !== 'Z',
+      );
+      const worker = pids[Math.floor(Math.random() * pids.length)];
+      if (worker !== undefined) killQuietly(worker);
+      // One of the two, and no other before that one is made anew: when both are gone nobody reads.
+      const { holder, writer } = await pairOf(file, `after ${kills} kills`);
+      killQuietly(kills++ % 2 === 0 ? holder : writer);
+      await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 200));
+    }
+    await reloading;
+    process.kill(running.pid, 'SIGTERM');
+    await running.ended;
+    await finished(file);
+  } finally {
+    isOver = true;
+    await endOthers(process.env[MARK]!);
   }
-  await reloading;
-  process.kill(running.pid, 'SIGTERM');
-  await running.ended;
-  await until(() => loggersOf(file).length === 0, 'the logger has ended', 60_000);
 
   const seen = new Map<number, number[]>();
   const damaged: string[] = [];
@@ -112,4 +130,31 @@ test('each line exactly once while workers and the logger are killed at random, 
   console.info(
     `${total} lines of ${seen.size} processes, each once and in order; ${kills} kills of a logger, ${reloads} reloads; ${unnoted} lines were written by a worker that was killed before it noted that`,
   );
+});
+
+test('the holder is killed at any instant while it takes pipes', async () => {
+  const directory = temporaryFolder();
+  const settings = checkCapture({ file: join(directory, 'app.log'), maxSize: 0 }, 'log', '/');
+  const { file } = settings;
+  writeFileSync(file, '');
+  const capture = Capture.start(settings);
+  const written: string[] = [];
+  try {
+    for (let round = 0; round < 40; round++) {
+      const { holder } = await pairOf(file, `in round ${round}`);
+      const pipes = Array.from({ length: 6 }, () => capture.open({}));
+      // Each pipe is another writer; at one time or other among them.
+      for (const end = performance.now() + (round % 20) / 10; performance.now() < end; );
+      killQuietly(holder);
+      for (const [index, fd] of pipes.entries()) {
+        written.push(`round ${round}, pipe ${index}`);
+        writeSync(fd, `${written.at(-1)}\n`);
+        closeSync(fd);
+      }
+    }
+  } finally {
+    capture.close();
+  }
+  await finished(file);
+  expect(lines(file).sort()).toEqual(written.sort());
 });
