@@ -1,6 +1,7 @@
 // In the copy: what was the parent's is stopped, so that nothing happens twice; then the function runs,
 // and its answer goes to the parent.
 
+import { fstatSync, readdirSync } from '../builtin/fs.js';
 import { constants } from '../builtin/os.js';
 import { renewOutput } from '../detach/streams.js';
 import { addon } from '../posix/addon.js';
@@ -43,6 +44,10 @@ export class Answer {
 
   /** @throws DataCloneError for what cannot be cloned; ERR_JOB_FORKED in a child of the copy */
   send(kind: Kind, value: unknown): void {
+    writeFrame(this.#fd, this.#encode(kind, value));
+  }
+
+  #encode(kind: Kind, value: unknown): Buffer {
     if (process.pid !== this.#owner) {
       if (kind !== 'message') _exit(0);
       throw Object.assign(
@@ -52,22 +57,56 @@ export class Answer {
         },
       );
     }
-    writeFrame(this.#fd, encode(kind, value));
+    return encode(kind, value);
+  }
+
+  /**
+   * The parent goes on with the answer, and the kernel takes milliseconds to free this process: locks of flock(2),
+   * and addresses must not be kept for so long by whoever does not need them any more. What libuv and V8 wake each
+   * other by stays: their threads are there until the end.
+   */
+  #leaveAllElse(): void {
+    for (const name of descriptorNames()) {
+      const fd = Number(name);
+      if (fd > 2 && fd !== this.#fd && isFileOrSocket(fd)) close(fd);
+    }
   }
 
   /** Ends the copy with its answer. */
   finish(kind: 'result' | 'error', value: unknown): never {
     try {
+      let frame: Buffer;
       try {
-        this.send(kind, value);
+        frame = this.#encode(kind, value);
       } catch (error) {
-        this.send('error', error);
+        frame = this.#encode('error', error);
       }
+      this.#leaveAllElse();
+      writeFrame(this.#fd, frame);
       _exit(0);
     } catch {
       // Nobody reads: the parent is gone, or has given up.
       _exit(1);
     }
+  }
+}
+
+/** None where there is no descriptor left to look with: what is open is free at the end, then. */
+function descriptorNames(): string[] {
+  try {
+    return readdirSync('/proc/self/fd');
+  } catch {
+    return [];
+  }
+}
+
+/** No for pipes, event descriptors and epoll; and for that of the list itself, which is closed already. */
+function isFileOrSocket(fd: number): boolean {
+  try {
+    const file = fstatSync(fd);
+    return file.isFile() || file.isSocket();
+  } catch {
+    return false;
   }
 }
 

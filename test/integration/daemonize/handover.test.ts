@@ -302,8 +302,15 @@ describe('kill -9 of either at every point: exactly one serves, and the pidfile 
       return existsSync(site.pidfile) && site.pid === one;
     };
     await until(settled, 'one process, which the pidfile names');
-    expect(Pidfile.inspect(site.pidfile)).toMatchObject({ state: 'held', pid: site.pid });
-    expect((await site.get()).pid).toBe(site.pid);
+    const [one] = site.family();
+    // It may be writing the file at this moment: it is empty then.
+    const isHeld = () => {
+      const found = Pidfile.inspect(site.pidfile);
+      return found.state === 'held' && found.pid === one;
+    };
+    await until(isHeld, 'it has the pidfile');
+    expect((await site.get()).pid).toBe(one);
+    await until(() => site.pid === one, 'the pidfile names it');
     await site.stop();
   }
 });

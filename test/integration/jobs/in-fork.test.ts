@@ -462,3 +462,26 @@ test('wrong options are refused, with nothing begun', async () => {
   ]);
   expect(reports[1][1]).toContain('"timout"');
 });
+
+test('what the copy had open, too, is free once the answer is there: locks, addresses', async () => {
+  const { code, stderr, reports } = await run(
+    `
+    const path = process.argv[1] + '/lock';
+    let locked = 0;
+    for (let round = 0; round < 50; round++) {
+      const fd = fs.openSync(path, 'w');
+      posix.flock(fd, posix.LOCK_EX | posix.LOCK_NB);
+      // So that its memory takes a while to free.
+      const much = Buffer.alloc(20_000_000, 1);
+      await doublefork.inFork(() => { much.fill(2); return 1; });
+      fs.closeSync(fd);
+      const again = fs.openSync(path, 'r');
+      try { posix.flock(again, posix.LOCK_EX | posix.LOCK_NB); } catch { locked++; }
+      fs.closeSync(again);
+    }
+    report(locked);
+    `,
+    { args: [temporaryFolder()] },
+  );
+  expect({ code, stderr, reports }).toEqual({ code: 0, stderr: '', reports: [0] });
+});
