@@ -181,7 +181,9 @@ describe('K7 calls that no kernel restarts after a signal', () => {
         process.exit(0);
       `),
     );
-    expect(reports).toEqual(['']);
+    // Some may sleep for longer than they asked for: docs/fork.md, Limits.
+    expect(reports).toHaveLength(1);
+    expect(reports[0].match(/^.*errno 4\b.*/gm)).toBeNull();
   });
 });
 
