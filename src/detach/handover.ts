@@ -3,23 +3,21 @@
 
 import { writeSync } from '../builtin/fs.js';
 import { constants } from '../builtin/os.js';
-import { encodeHandoff, type HandedOverData, VARIABLE } from '../image/handoff.js';
+import type { HandedOverData } from '../image/handoff.js';
 import { collectHandover, describeHandover } from '../image/handover.js';
 import type { Image } from '../image/image.js';
-import { openDescriptors, wasInherited } from '../image/inherited.js';
 import { openListeners } from '../listen/listen.js';
 import type { Capture } from '../logs/capture.js';
 import type { Pidfile } from '../pidfile/pidfile.js';
 import { isAlive } from '../pidfile/process.js';
-import { addon } from '../posix/addon.js';
-import { close, dup, dup2, pipe, setCloseOnExec } from '../posix/descriptor.js';
+import { addon, type ImageRequest } from '../posix/addon.js';
+import { close } from '../posix/descriptor.js';
 import { posixError } from '../posix/errors.js';
-import { openNull } from '../posix/null.js';
 import { waitUntil } from '../posix/pause.js';
 import { kill } from '../posix/process.js';
-import { SIG_BLOCK, SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 import { trace } from '../posix/trace.js';
 import type { ServiceManager } from './manager.js';
+import { startNextImage } from './next-image.js';
 import type { SuccessorWord } from './predecessor.js';
 
 /** What the daemon has that goes over, or changes hands. */
@@ -97,91 +95,33 @@ function start(
   { image, detached, pidfile, manager, capture }: Estate,
   data: readonly HandedOverData[],
 ): Successor {
-  const ours: number[] = [];
-  const theirs: number[] = data.map(({ data }) => data);
-  const openPipe = (writes: boolean) => {
-    const [read, write] = pipe();
-    theirs.push(writes ? write : read);
-    ours.push(writes ? read : write);
-    return writes ? { our: read, their: write } : { our: write, their: read };
-  };
-  const duplicate = (fd: number) => {
-    const copy = dup(fd);
-    theirs.push(copy);
-    setCloseOnExec(copy, true);
-    return { fd: copy, created: false };
-  };
-  const before = sigprocmask(SIG_BLOCK, ALL_SIGNALS);
   try {
-    const words = openPipe(true);
-    const orders = openPipe(false);
-    const errors = openPipe(true);
-    const nullFd = openNull();
-    theirs.push(nullFd);
-    const handoff = encodeHandoff({
-      calls: [{ call: 'daemonize image', detached }],
-      stdio: [undefined, duplicate(1), duplicate(2)],
-      pidfile: pidfile?.handedOver,
-      orders: orders.their,
-      logger: capture,
-      listeners: openListeners(),
-      manager: manager?.handedOver,
-      data,
-    });
-    const inherited = openDescriptors().filter(wasInherited);
-    const pid = spawn(
+    const { pid, words, orders, errors } = startNextImage(
       image,
-      handoff.text,
-      [...inherited.map(({ fd }) => fd), ...handoff.descriptors],
-      { words: words.their, errors: errors.their, nullFd },
+      {
+        calls: [{ call: 'daemonize image', detached }],
+        pidfile: pidfile?.handedOver,
+        logger: capture,
+        manager: manager?.handedOver,
+        data,
+      },
+      spawnOrphan,
     );
     trace?.('daemon', `has started its successor, pid ${pid}`);
-    return new Successor(pid, words.our, orders.our, errors.our);
-  } catch (error) {
-    for (const fd of ours) close(fd);
-    throw error;
+    return new Successor(pid, words, orders, errors);
   } finally {
-    for (const fd of theirs) close(fd);
-    sigprocmask(SIG_SETMASK, before);
+    for (const { data: fd } of data) close(fd);
   }
 }
 
-const ALL_SIGNALS = Array.from({ length: process.platform === 'linux' ? 64 : 31 }, (_, i) => i + 1)
-  // libc keeps these for itself.
-  .filter((number) => number !== 32 && number !== 33);
-
-/** @throws ENOENT, EACCES: no such program, interpreter or directory any more; EAGAIN, ENOMEM, EMFILE */
-function spawn(
-  { path, argv, cwd = '' }: Image,
-  handoff: string,
-  kept: number[],
-  { words, errors, nullFd }: { words: number; errors: number; nullFd: number },
-): number {
-  const stderr = dup(2);
-  setCloseOnExec(stderr, true);
-  try {
-    dup2(errors, 2);
-    const request = {
-      path,
-      argv,
-      cwd,
-      variable: VARIABLE,
-      handoff,
-      kept,
-      nullFds: [1],
-      nullFd,
-      closed: [],
-    };
-    // A child of init's from the start: systemd would not wait for the end of one that was this process's.
-    const result = addon.spawnOrphan(request, words);
-    if (typeof result === 'number') return result;
-    const [errno, sentence, call] = result;
-    const place = call === 'execve' ? path : call === 'chdir' ? cwd : undefined;
-    throw posixError(errno, call, place, sentence || undefined);
-  } finally {
-    dup2(stderr, 2);
-    close(stderr);
-  }
+/** A child of init's from the start: systemd would not wait for the end of one that was this process's. */
+function spawnOrphan(request: ImageRequest, words: number): number {
+  const result = addon.spawnOrphan(request, words);
+  if (typeof result === 'number') return result;
+  const [errno, sentence, call] = result;
+  const { path, cwd } = request;
+  const place = call === 'execve' ? path : call === 'chdir' ? cwd : undefined;
+  throw posixError(errno, call, place, sentence || undefined);
 }
 
 /** The process that was started, as its predecessor sees it. */

@@ -3,33 +3,17 @@
 // service's pid.
 
 import { readSync, writeSync } from '../builtin/fs.js';
+import { startNextImage } from '../detach/next-image.js';
 import { thisProcess } from '../detach/this-process.js';
-import {
-  type DataAddress,
-  encodeHandoff,
-  type HandedOverData,
-  VARIABLE,
-} from '../image/handoff.js';
+import type { DataAddress, HandedOverData } from '../image/handoff.js';
 import type { Image } from '../image/image.js';
-import { openDescriptors, wasInherited } from '../image/inherited.js';
 import { callsUpTo } from '../image/replay.js';
-import { openListeners } from '../listen/listen.js';
-import {
-  close,
-  dup,
-  dup2,
-  POLLIN,
-  type PollRequest,
-  pipe,
-  setCloseOnExec,
-  setNonBlocking,
-} from '../posix/descriptor.js';
+import { blockSignals } from '../posix/block-signals.js';
+import { close, POLLIN, type PollRequest, pipe, setNonBlocking } from '../posix/descriptor.js';
 import { errorText } from '../posix/errors.js';
 import { forkProcess } from '../posix/fork.js';
-import { openNull } from '../posix/null.js';
 import { _exit, setpgid } from '../posix/process.js';
 import { ImageChannel, type Order, type Word } from './image-channel.js';
-import { blockSignals } from './self-pipe.js';
 import { spawn } from './spawner.js';
 import { endWith, giveGroup } from './starter.js';
 
@@ -67,77 +51,24 @@ export class ImageProcess implements Disposable {
    * @throws ENOENT, EACCES: no such program, interpreter or directory any more; EAGAIN, ENOMEM, EMFILE
    */
   static start(
-    { path, argv, cwd = '' }: Image,
+    image: Image,
     awaited: boolean,
     left: { data: readonly HandedOverData[]; dataAddress: DataAddress },
   ): ImageProcess {
-    const theirs: number[] = [];
-    const ours: number[] = [];
-    const openPipe = (writes: boolean) => {
-      const [read, write] = pipe();
-      theirs.push(writes ? write : read);
-      ours.push(writes ? read : write);
-      return writes ? { our: read, their: write } : { our: write, their: read };
-    };
-    const duplicate = (fd: number) => {
-      const copy = dup(fd);
-      theirs.push(copy);
-      setCloseOnExec(copy, true);
-      return { fd: copy, created: false };
-    };
-    const unblockSignals = blockSignals();
-    try {
-      const words = openPipe(true);
-      const orders = openPipe(false);
-      const errors = openPipe(true);
-      const nullFd = openNull();
-      theirs.push(nullFd);
-      // What it prints before supervise() was printed by its first predecessor; an error is for
-      // whoever waits for it, and is put where errors go by this process.
-      const handoff = encodeHandoff({
-        calls: callsUpTo({ call: 'supervise image', awaited }),
-        stdio: [undefined, duplicate(1), duplicate(2)],
-        orders: orders.their,
-        logger: thisProcess.capture,
-        listeners: openListeners(),
-        ...left,
-      });
-      const inherited = openDescriptors().filter(wasInherited);
-      const stderr = dup(2);
-      setCloseOnExec(stderr, true);
-      let pid: number;
-      try {
-        dup2(errors.their, 2);
-        const spawned = spawn(
-          {
-            path,
-            argv,
-            cwd,
-            variable: VARIABLE,
-            handoff: handoff.text,
-            kept: [...inherited.map(({ fd }) => fd), ...handoff.descriptors],
-            nullFds: [1],
-            nullFd,
-            closed: [],
-          },
-          words.their,
-          -1,
-        );
-        pid = spawned.pid;
-        if (spawned.error !== undefined) writeSync(2, `${spawned.error.message}\n`);
-      } finally {
-        dup2(stderr, 2);
-        close(stderr);
-      }
-      setNonBlocking(errors.our, true);
-      return new ImageProcess(pid, new ImageChannel(words.our, orders.our), errors.our);
-    } catch (error) {
-      for (const fd of ours) close(fd);
-      throw error;
-    } finally {
-      for (const fd of theirs) close(fd);
-      unblockSignals();
-    }
+    // What it prints before supervise() was printed by its first predecessor; an error is for
+    // whoever waits for it, and is put where errors go by this process.
+    const calls = callsUpTo({ call: 'supervise image', awaited });
+    const { pid, words, orders, errors } = startNextImage(
+      image,
+      { calls, logger: thisProcess.capture, ...left },
+      (request, its) => {
+        const { pid, error } = spawn(request, its, -1);
+        if (error !== undefined) writeSync(2, `${error.message}\n`);
+        return pid;
+      },
+    );
+    setNonBlocking(errors, true);
+    return new ImageProcess(pid, new ImageChannel(words, orders), errors);
   }
 
   /**

@@ -4,7 +4,6 @@
 import { addon } from '../posix/addon.js';
 import { check } from '../posix/errors.js';
 import { signalName, signalNumber } from '../posix/process.js';
-import { SIG_BLOCK, SIG_SETMASK, sigprocmask } from '../posix/signal.js';
 
 /** A signal that came, and who sent it; 0: the kernel. */
 export interface Received {
@@ -42,15 +41,4 @@ export class SelfPipe implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-const ALL = Array.from({ length: 64 }, (_, index) => index + 1).filter(
-  // libc keeps these for itself.
-  (number) => number !== 32 && number !== 33,
-);
-
-/** Blocks all signals. @returns a function that unblocks those that were not */
-export function blockSignals(): () => void {
-  const before = sigprocmask(SIG_BLOCK, process.platform === 'linux' ? ALL : ALL.slice(0, 31));
-  return () => void sigprocmask(SIG_SETMASK, before);
 }
