@@ -9,12 +9,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { get as httpGet } from 'node:http';
 import { join } from 'node:path';
 import { AF_UNIX, bind, close, MSG_DONTWAIT, recvmsg, SOCK_DGRAM, socket } from 'doublefork/posix';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Pidfile } from '../../../src/pidfile/pidfile.js';
 import { temporaryFolder } from '../../support/folder.js';
+import { getJson } from '../../support/http.js';
 import { endWithTest } from '../../support/managers/ending.js';
 import { Systemd, testWithSystemd } from '../../support/managers/systemd.js';
 import { node, root } from '../../support/node.js';
@@ -126,16 +126,7 @@ class Site {
 
   // biome-ignore lint/suspicious/noExplicitAny: as it was parsed
   get(): Promise<any> {
-    return new Promise((resolve, reject) => {
-      const request = httpGet({ socketPath: join(this.directory, 'socket') }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (data) => {
-          text += data;
-        });
-        response.on('error', reject).on('end', () => resolve(JSON.parse(text)));
-      });
-      request.on('error', reject);
-    });
+    return getJson({ socketPath: join(this.directory, 'socket') });
   }
 
   /** All processes of it that have not ended. */

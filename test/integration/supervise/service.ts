@@ -9,10 +9,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { type Agent, get as httpGet } from 'node:http';
+import type { Agent } from 'node:http';
 import { join } from 'node:path';
 import { ControlClient } from '../../../src/supervise/control-client.js';
 import { temporaryFolder } from '../../support/folder.js';
+import { getJson } from '../../support/http.js';
 import { node } from '../../support/node.js';
 import { stat, until } from '../../support/processes.js';
 import { launch } from '../../support/program.js';
@@ -124,16 +125,7 @@ export class Service {
   status = () => this.ask((client) => client.status());
 
   get(port = this.port, agent?: Agent): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const request = httpGet({ port, host: '127.0.0.1', agent }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (data) => {
-          text += data;
-        });
-        response.on('error', reject).on('end', () => resolve(JSON.parse(text)));
-      });
-      request.on('error', reject);
-    });
+    return getJson({ port, host: '127.0.0.1', agent });
   }
 
   /** The processes of images that reloads have started: children of it that have a program of their own. */
