@@ -86,6 +86,7 @@ function attempt(syscall: string, path: string | undefined): string {
 const REASONS: Readonly<Record<string, string>> = {
   'bind EADDRINUSE': 'another process listens there',
   ECONNREFUSED: 'nobody listens there',
+  'flock EAGAIN': 'it is locked already',
   EAGAIN: 'the system has no room for it at the moment; try again',
   EEXIST: 'there is a file already',
   EISDIR: 'it is a directory',

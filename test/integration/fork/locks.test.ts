@@ -178,3 +178,16 @@ describe('where they would be lost, the call is refused and names the file', () 
     expect({ reports, stderr }).toEqual({ reports: [0], stderr: '' });
   });
 });
+
+test('who may not wait for a lock of flock(2) is told that it is locked', async () => {
+  const { reports } = await run(
+    `
+    const path = process.argv[1] + '/lock';
+    const lock = () => posix.flock(fs.openSync(path, 'w'), posix.LOCK_EX | posix.LOCK_NB);
+    lock();
+    try { lock(); } catch (error) { report([error.code, error.message]); }
+    `,
+    { args: [temporaryFolder()] },
+  );
+  expect(reports).toEqual([['EAGAIN', 'flock() failed: it is locked already']]);
+});
