@@ -58,7 +58,10 @@ async function pairOf(file: string, when: string): Promise<{ holder: number; wri
     pair = loggersOf(file);
     if (pair.length === 2 && stat(pair[0]!)?.ppid === pair[1]) pair.reverse();
     return pair.length === 2 && stat(pair[1]!)?.ppid === pair[0];
-  }, `${when} the logger is two processes`);
+  }, `${when} the logger is two processes`).catch((error) => {
+    const found = pair.map((pid) => `${pid}, child of ${stat(pid)?.ppid}, ${stat(pid)?.state}`);
+    throw new Error(`${error.message}; it is ${found.join('; ')}`);
+  });
   return { holder: pair[0]!, writer: pair[1]! };
 }
 
