@@ -71,14 +71,24 @@ export class Family {
     );
     for (const { pid, startTime } of [...below, ...inSession]) {
       if (own.has(pid) || pid === this.#daemon || isSeen(byPid.get(pid)!)) continue;
-      this.#seen.set(pid, { pid, startTime, command: commandLineOf(pid) ?? 'a process' });
+      const command = commandLineOf(pid);
+      // It has ended since the list was made; or it is becoming another program, and has no words yet.
+      if (command === undefined && !isThere(pid, startTime)) continue;
+      this.#seen.set(pid, { pid, startTime, command: command ?? 'a process' });
     }
     return [...this.#seen.values()].filter(({ pid, startTime }) => {
       const entry = byPid.get(pid);
-      return entry?.startTime === startTime && entry.state !== 'Z' && entry.state !== 'X';
+      return entry?.startTime === startTime && isRunning(entry);
     });
   }
 }
+
+function isThere(pid: number, startTime: number): boolean {
+  const entry = processEntry(pid);
+  return entry?.startTime === startTime && isRunning(entry);
+}
+
+const isRunning = ({ state }: ProcessEntry): boolean => state !== 'Z' && state !== 'X';
 
 /** This process, and those that it descends from. */
 function ownLine(processes: ReadonlyMap<number, ProcessEntry>): Set<number> {
